@@ -1,0 +1,72 @@
+"""Constant data: a numpy array, memory-mapped wherever it came from a file."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fusec.ir.types import DType, Tensor, from_numpy
+
+
+class Constant:
+    """Data of a ``constant`` node. Treat the array as read-only; it may be a memory map.
+
+    ``name`` is the weight's name in text and plan (None for rank-0 literals, which print inline).
+    Two constants are equal when dtype, shape and bytes are.
+    """
+
+    __slots__ = ("__dict__", "array", "name")
+
+    def __init__(self, array: np.ndarray[Any, Any], name: str | None = None) -> None:
+        self.array = array
+        self.name = name
+
+    @classmethod
+    def scalar(cls, value: bool | int | float | complex, dtype: DType) -> Constant:
+        """A rank-0 literal."""
+        return cls(np.asarray(value).astype(dtype.numpy))
+
+    @property
+    def type(self) -> Tensor:
+        return Tensor(from_numpy(self.array.dtype), tuple(int(d) for d in self.array.shape))
+
+    @property
+    def is_literal(self) -> bool:
+        """Rank 0: printed inline, and allowed inside fused bodies."""
+        return self.array.ndim == 0
+
+    def item(self) -> Any:
+        """The Python value of a one-element constant."""
+        value = self.array.reshape(()).item()
+        return value if isinstance(value, bool | int | float | complex) else float(value)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 over dtype, shape and bytes (reads the whole array once)."""
+        head = f"{self.array.dtype.name}{self.array.shape}".encode()
+        data = np.ascontiguousarray(self.array).reshape(-1).view(np.uint8)
+        return hashlib.sha256(head + memoryview(data)).hexdigest() if data.nbytes < 4096 else _long(head, data)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Constant):
+            return NotImplemented
+        if self.array is other.array:
+            return True
+        same = self.array.dtype == other.array.dtype and self.array.shape == other.array.shape
+        return same and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash((self.array.dtype.name, self.array.shape))
+
+    def __repr__(self) -> str:
+        return f"Constant({self.type}, name={self.name!r})"
+
+
+def _long(head: bytes, data: np.ndarray[Any, Any]) -> str:
+    digest = hashlib.sha256(head)
+    for start in range(0, data.nbytes, 1 << 24):
+        digest.update(memoryview(data[start : start + (1 << 24)]))
+    return digest.hexdigest()
