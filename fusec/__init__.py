@@ -1,0 +1,1 @@
+"""fusec: a fusing compiler for trained neural networks."""

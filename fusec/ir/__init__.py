@@ -1,0 +1,1 @@
+"""The language: types, dims, graph, ops, text form, verifier, reference evaluator."""
