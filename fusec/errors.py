@@ -88,3 +88,22 @@ class InternalError(FusecError):
     """A bug in fusec."""
 
     exit_code = 70
+
+
+INTERRUPTED = 130
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code of the process that ends with ``error``; the only place that decides it.
+
+    0 done; 1 a check failed; 2 usage; 3 the model or plan is invalid or unsupported; 4 the
+    environment (disk, permission, no GPU, missing extra, memory); 70 a bug in fusec;
+    130 interrupted.
+    """
+    if isinstance(error, FusecError):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, MemoryError | OSError):
+        return EnvironmentProblem.exit_code
+    return InternalError.exit_code

@@ -1,0 +1,70 @@
+"""Option types: ``--shape x=1x3x224x224``, ``--dim batch=8|1..64``, and options that repeat."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+PATH = click.Path(path_type=Path)
+
+_SHAPE = re.compile(r"(?P<name>.+)=(?P<dims>\d+([x,]\d+)*|scalar)")
+_DIM = re.compile(r"(?P<name>.+)=(?P<low>\d+)(\.\.(?P<high>\d+)(:(?P<step>\d+))?)?")
+_RANGE = re.compile(r"(?P<name>.+)=(?P<low>-?[\d.eE+-]+?)\.\.(?P<high>-?[\d.eE+-]+)")
+
+Shape = tuple[str, tuple[int, ...]]
+Dim = tuple[str, int | tuple[int, int, int]]
+
+
+class ShapeType(click.ParamType):
+    """``NAME=1x3x224x224`` (``NAME=scalar`` for rank 0) as (name, dims)."""
+
+    name = "NAME=DIMS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = _SHAPE.fullmatch(str(value))
+        if found is None:
+            self.fail(f"{value!r} is not a shape such as x=1x3x224x224", param, ctx)
+        dims = () if found["dims"] == "scalar" else re.split("[x,]", found["dims"])
+        return found["name"], tuple(int(d) for d in dims)
+
+
+class DimType(click.ParamType):
+    """``NAME=8``, ``NAME=1..64``, or ``NAME=8..64:8`` (multiples of 8)."""
+
+    name = "NAME=N|LOW..HIGH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = _DIM.fullmatch(str(value))
+        if found is None:
+            self.fail(f"{value!r} is not a dim such as batch=8 or batch=1..64", param, ctx)
+        low = int(found["low"])
+        if found["high"] is None:
+            return found["name"], low
+        high, step = int(found["high"]), int(found["step"] or 1)
+        if low > high or step < 1 or low % step or high % step:
+            self.fail(f"{value!r} is an empty range or not of multiples of {step}", param, ctx)
+        return found["name"], (low, high, step)
+
+
+class RangeType(click.ParamType):
+    """``NAME=LOW..HIGH`` as (name, (low, high))."""
+
+    name = "NAME=LOW..HIGH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = _RANGE.fullmatch(str(value))
+        if found is None:
+            self.fail(f"{value!r} is not a range such as ids=0..30521", param, ctx)
+        try:
+            low, high = float(found["low"]), float(found["high"])
+        except ValueError:
+            self.fail(f"{value!r} is not a range of numbers", param, ctx)
+        if low > high:
+            self.fail(f"{value!r} is an empty range", param, ctx)
+        return found["name"], (low, high)
+
+
+SHAPE, DIM, RANGE = ShapeType(), DimType(), RangeType()
