@@ -339,7 +339,7 @@ def _join_mod(others: _Terms, const: int, atom: Operation, scale: Dim) -> Dim | 
 def _join_floordiv(others: _Terms, const: int, atom: Operation, scale: Dim) -> Dim | None:
     num, den = atom.args
     factor = _exact(scale, den)
-    if factor is None:
+    if factor is None or (isinstance(den, int) and _content(scale)[0] % den):
         return None
     remainder = mod(num, den)
     if remainder == operation(Mod, (num, den)):

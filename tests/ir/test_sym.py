@@ -1,0 +1,474 @@
+"""Symbolic dims: each simplification by its text, and everything against plain integers."""
+
+import copy
+import itertools
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from fusec.ir import sym
+from fusec.ir.sym import Dim, Symbol
+
+# --- names used by the explicit tests
+
+
+BATCH = Symbol("B", 1, 64)
+SEQ = Symbol("S", 1, 512)
+FREE = Symbol("F", 1)
+SYMBOLS = {
+    s.name: s
+    for s in (
+        BATCH,
+        SEQ,
+        FREE,
+        Symbol("a"),
+        Symbol("b", below=BATCH.expr),
+        Symbol("c", 0, 55),
+        Symbol("i", 0, 7),
+        Symbol("m"),
+        Symbol("n", 8, 64, 8),
+        Symbol("r", 0, 5),
+        Symbol("s", below=SEQ.expr),
+        Symbol("t", below=FREE.expr),
+        Symbol("u", below=BATCH.expr * SEQ.expr),
+        Symbol("x", -20, 20),
+        Symbol("z", -5, -1),
+    )
+}
+
+
+def d(text: str) -> Dim:
+    return sym.parse(text, SYMBOLS)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # range
+        ("c // 56", "0"),
+        ("c % 56", "c"),
+        ("z // 5", "-1"),
+        ("z % 5", "z + 5"),
+        ("s // S", "0"),
+        ("s % S", "s"),
+        ("t % F", "t"),
+        ("(S - 1 - s) // S", "0"),
+        ("(S - 1 - s) % S", "S - s - 1"),
+        ("min(n, 64)", "n"),
+        ("max(n, 8, 3)", "n"),
+        ("min(s, S - 1)", "s"),
+        ("max(t, F)", "F"),
+        ("min(m, m + 1, m)", "m"),
+        ("min(B, 5, min(S, 7))", "min(B, S, 5)"),
+        ("max(m, min(m, S))", "m"),
+        # linear split
+        ("(8*a + m) // 8", "a + m // 8"),
+        ("(8*a + m) % 8", "m % 8"),
+        ("(9*m) // 4", "m*2 + m // 4"),
+        ("(S*b + s) // S", "b"),
+        ("(S*b + s) % S", "s"),
+        ("(S*b + S - 1 - s) // S", "b"),
+        ("(S*b + S - 1 - s) % S", "S - s - 1"),
+        ("((F + 1)*b + t) // (F + 1)", "b"),
+        ("((F + 1)*b + t) % (F + 1)", "t"),
+        ("S // S", "1"),
+        ("S % S", "0"),
+        ("S // (S + 1)", "0"),
+        ("(m - 3) // 2 + 1", "(m + 1) // 2 - 1"),
+        # common factors
+        ("(6*a + r) // 12", "a // 2"),
+        ("(6*a + r) % 12", "(a % 2)*6 + r"),
+        ("(2*m + 1) // 4", "m // 2"),
+        ("(S*a + s) // (S*4)", "a // 4"),
+        ("(S*a + s) % (S*4)", "S*(a % 4) + s"),
+        # known divisors
+        ("n % 8", "0"),
+        ("n // 8 * 8", "n"),
+        ("(n + i) // 8", "n // 8"),
+        ("(n + i) % 8", "i"),
+        # nested
+        ("m // 4 // 3", "m // 12"),
+        ("(m // 4 + 1) // 3", "(m + 4) // 12"),
+        ("((m + 1) // 2 + 1) // 2", "(m + 3) // 4"),
+        ("m % 12 % 4", "m % 4"),
+        ("m % 12 // 4", "(m // 4) % 3"),
+        ("m // S // B", "m // (B*S)"),
+        ("m % (S*B) % B", "m % B"),
+        ("m % (S*B) // B", "(m // B) % S"),
+        # joining
+        ("m // 56 * 56 + m % 56", "m"),
+        ("3136*(m // 3136) + 56*((m // 56) % 56) + m % 56", "m"),
+        ("56*((m // 56) % 56) + m % 56", "m % 3136"),
+        ("S*(m // S)*B + m % S * B", "B*m"),
+        ("(S + 1)*(m // (S + 1)) + m % (S + 1)", "m"),
+        ("12*(m // 12) + m % 12 + 5 - m", "5"),
+        ("12*((m % 24 + a) // 12) + (m % 24 + a) % 12", "a + m % 24"),
+        # trivial
+        ("m // 1", "m"),
+        ("m % 1", "0"),
+        ("m - m", "0"),
+        ("m // -4", "(-m) // 4"),
+        ("m % -4", "-((-m) % 4)"),
+    ],
+)
+def test_simplification(text: str, expected: str) -> None:
+    assert d(text) == d(expected)
+    assert str(d(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("64*n + (m // 56) % 56", "n*64 + (m // 56) % 56"),
+        ("m - 1", "m - 1"),
+        ("3 - m", "3 - m"),
+        ("-m - 3", "-m - 3"),
+        ("-(m // 4)", "-(m // 4)"),
+        ("a - m // 4", "a - m // 4"),
+        ("m*2 // (S*3)", "m*2 // (S*3)"),
+        ("(m + 1) // (S + a)", "(m + 1) // (S + a)"),
+        ("m // (a // 2)", "m // (a // 2)"),
+        ("min(m, 3)*a", "a*min(m, 3)"),
+        ("m*m*a", "a*m*m"),
+        ("S*b + s", "S*b + s"),
+    ],
+)
+def test_text(text: str, expected: str) -> None:
+    assert str(d(text)) == expected
+
+
+def test_to_python_renames_symbols() -> None:
+    assert sym.to_python(d("min(m, a) + c"), lambda name: f"{name}_0") == "c_0 + min(a_0, m_0)"
+    assert sym.to_python(7) == "7"
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ("m +", 3),
+        ("m $ 3", 2),
+        ("q + 1", 0),
+        ("3 4", 2),
+        ("(m", 2),
+        ("m // 0", 2),
+        ("m % (a - a)", 2),
+        ("min()", 4),
+        ("min", 3),
+        ("", 0),
+        ("m ** 2", 3),
+        ("(" * 100 + "m" + ")" * 100, 50),
+    ],
+)
+def test_parse_names_the_position(text: str, position: int) -> None:
+    with pytest.raises(ValueError, match=rf"^position {position} "):
+        d(text)
+
+
+def test_symbol_is_normalised() -> None:
+    batch = Symbol("batch", 1, 63, 8)
+    assert (batch.lo, batch.hi) == (8, 56)
+    assert batch is Symbol("batch", 8, 56, 8)
+    assert Symbol("k", below=9).hi == 8
+    assert Symbol("k", below=SEQ.expr).hi == 511
+    assert sym.symbol("one", 3, 3) == 3
+    assert sym.symbol("one", 5, 12, 8) == 8
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Symbol("x", 3, 2),
+        lambda: Symbol("x", 1, 7, 8),
+        lambda: Symbol("x", below=0),
+        lambda: Symbol("x", divisor=0),
+        lambda: Symbol("a b"),
+        lambda: Symbol("min"),
+        sym.smin,
+        lambda: sym.linearize((1, 2), (3,)),
+    ],
+)
+def test_value_errors(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        make()
+
+
+def test_division_by_zero() -> None:
+    for divide in (sym.floordiv, sym.mod, sym.ceildiv):
+        for dividend in (0, 7, d("m")):
+            with pytest.raises(ZeroDivisionError):
+                divide(dividend, 0)
+
+
+def test_equal_expressions_are_one_object() -> None:
+    x = d("64*n + (m // 56) % 56")
+    assert x is d("(m // 56) % 56 + n*32 + 32*n")
+    assert pickle.loads(pickle.dumps(x)) is x
+    assert copy.deepcopy(x) is x
+    assert copy.copy(SEQ) is SEQ
+    assert {x: 1}[d("n*64 + (m // 56) % 56")] == 1
+    assert Symbol("m") is not Symbol("m", 1)
+    assert Symbol("m").expr != Symbol("m", 1).expr
+
+
+def test_operators_refuse_other_types() -> None:
+    m: Any = d("m")
+    for other in (1.5, "1", True, None):
+        with pytest.raises(TypeError):
+            m + other
+        with pytest.raises(TypeError):
+            other // m
+
+
+def test_bounds() -> None:
+    assert sym.bounds(d("c*2 - i")) == (-7, 110)
+    assert sym.bounds(d("m % 7 - m")) == (None, 6)
+    assert sym.bounds(d("n % 16")) == (0, 8)
+    assert sym.bounds(d("x*c")) == (-1100, 1100)
+    assert sym.bounds(d("max(m, 4)")) == (4, None)
+    assert sym.bounds(5) == (5, 5)
+
+
+def test_divisor() -> None:
+    assert sym.divisor_of(d("n*3 + 16*m")) == 8
+    assert sym.divisor_of(d("n // 2")) == 4
+    assert sym.divisor_of(-6) == 6
+    assert sym.divisor_of(0) == 0
+    assert sym.is_divisible(d("n*m"), 4)
+    assert not sym.is_divisible(d("n*m"), 16)
+    assert sym.is_divisible(0, 16)
+
+
+def test_proofs_through_symbolic_limits() -> None:
+    assert sym.prove_lt(d("S*b + s"), d("B*S"))
+    assert sym.prove_lt(d("u // S"), d("B"))
+    assert sym.prove_ge(sym.ceildiv(d("m"), 8) * 8, d("m"))
+    assert sym.prove_lt(sym.ceildiv(d("m"), 8) * 8, d("m + 8"))
+    assert sym.prove_le(d("m % F"), d("m"))
+    assert sym.prove_le(d("min(m, F)"), d("F"))
+    assert sym.prove_eq(d("m % 8 + 8*(m // 8)"), d("m"))
+    assert sym.prove_nonneg(d("B*F - F"))
+    assert not sym.prove_lt(d("m"), d("F"))
+    assert not sym.prove_nonneg(d("t - 1"))
+
+
+def test_free_symbols_are_ordered() -> None:
+    names = [s.name for s in sym.free_symbols(d("s + min(m, a // B) + 3"))]
+    assert names == ["B", "a", "m", "s"]
+    assert sym.free_symbols(4) == ()
+
+
+def test_subs() -> None:
+    x = d("S*b + s")
+    assert sym.subs(x, {SEQ: 64}) == d("64*b + s")
+    assert sym.subs(x, {"b": d("s"), "s": d("b")}) == d("S*s + b")
+    assert sym.subs(d("m // F"), {"F": 4, "m": d("4*a + 3")}) == d("a")
+    assert sym.subs(x, {}) is x
+
+
+def test_evaluate_names_the_missingSymbol() -> None:
+    with pytest.raises(LookupError, match="'b'"):
+        sym.evaluate(d("S*b"), {"S": 3})
+
+
+def test_coefficient() -> None:
+    b = SYMBOLS["b"]
+    assert sym.coefficient(d("S*b + 3*b + s"), b) == d("S + 3")
+    assert sym.coefficient(d("s"), b) == 0
+    assert sym.coefficient(7, b) == 0
+    assert sym.coefficient(d("b*b"), b) is None
+    assert sym.coefficient(d("b + b % 3"), b) is None
+    assert sym.coefficient(d("b*(b % 3)"), b) is None
+
+
+def test_index_helpers() -> None:
+    shape = (BATCH.expr, SEQ.expr, 1, 8)
+    index = (d("b"), d("s"), 0, d("i"))
+    assert sym.contiguous_strides(shape) == (d("S*8"), 8, 8, 1)
+    linear = sym.linearize(index, shape)
+    assert str(linear) == "S*b*8 + s*8 + i"
+    assert sym.delinearize(linear, shape) == index
+    assert sym.delinearize(d("u"), (BATCH.expr, SEQ.expr)) == (d("u // S"), d("u % S"))
+    for whole in (d("u"), d("m")):
+        parts = sym.delinearize(whole, (2**40, BATCH.expr, 3, 5))
+        assert sym.linearize(parts, (2**40, BATCH.expr, 3, 5)) == whole % (BATCH.expr * 15 * 2**40)
+    assert sym.linearize((), ()) == 0
+    assert sym.delinearize(0, ()) == ()
+    assert sym.product([]) == 1
+
+
+# --- against plain integers: a tree is evaluated both ways
+
+RANGES = {"p": (1, 6, 1), "q": (2, 12, 2), "v": (-7, 9, 1), "w": (0, 30, 1), "y": (-9, 9, 3)}
+LEAVES = {name: Symbol(name, *spec) for name, spec in RANGES.items()}
+LEAVES["k"] = Symbol("k", below=LEAVES["p"].expr)
+LEAVES["l"] = Symbol("l", below=LEAVES["p"].expr * LEAVES["q"].expr)
+
+Tree = tuple[Any, ...]
+PLAIN: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "min": min,
+    "max": max,
+}
+SYMBOLIC = PLAIN | {"min": sym.smin, "max": sym.smax}
+
+
+def _leaves() -> st.SearchStrategy[Tree]:
+    return st.one_of(
+        st.integers(-12, 12).map(lambda value: ("int", value)),
+        st.sampled_from(sorted(LEAVES)).map(lambda name: ("symbol", name)),
+    )
+
+
+def _divisors() -> st.SearchStrategy[Tree]:
+    p, q = ("symbol", "p"), ("symbol", "q")
+    composed = [p, q, ("*", p, q), ("*", p, ("int", 4)), ("+", p, ("int", 1)), ("int", -6)]
+    numbers = st.sampled_from([1, 2, 3, 4, 6, 7, 8, 12, 24]).map(lambda value: ("int", value))
+    return st.one_of(numbers, numbers, st.sampled_from(composed))
+
+
+def _branches(children: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
+    split = st.builds(
+        lambda x, k, c: ("+", ("*", k, ("*", c, ("//", x, k))), ("*", c, ("%", x, k))),
+        children,
+        _divisors(),
+        _leaves(),
+    )
+    return st.one_of(
+        st.tuples(st.sampled_from(["+", "-", "*", "min", "max"]), children, children),
+        st.tuples(st.sampled_from(["//", "%"]), children, _divisors()),
+        st.tuples(st.just("*"), _divisors(), children),
+        split,
+    )
+
+
+TREES = st.recursive(_leaves(), _branches, max_leaves=9)
+
+
+def _build(tree: Tree, leaf: Callable[[str], Any], table: dict[str, Callable[..., Any]]) -> Any:
+    if tree[0] == "int":
+        return tree[1]
+    if tree[0] == "symbol":
+        return leaf(tree[1])
+    return table[tree[0]](_build(tree[1], leaf, table), _build(tree[2], leaf, table))
+
+
+def _dim(tree: Tree) -> Dim:
+    result = _build(tree, lambda name: LEAVES[name].expr, SYMBOLIC)
+    assert isinstance(result, (int, sym.Expr))
+    return result
+
+
+@st.composite
+def _values(draw: st.DrawFn) -> dict[str, int]:
+    values = {}
+    for name, (lo, hi, step) in RANGES.items():
+        values[name] = draw(st.integers(-(-lo // step), hi // step)) * step
+    values["k"] = draw(st.integers(0, values["p"] - 1))
+    values["l"] = draw(st.integers(0, values["p"] * values["q"] - 1))
+    return values
+
+
+def _number(tree: Tree, values: dict[str, int]) -> int:
+    return int(_build(tree, values.__getitem__, PLAIN))
+
+
+@settings(max_examples=400, deadline=None)
+@given(TREES, st.lists(_values(), min_size=1, max_size=6))
+def test_simplified_dims_have_the_value_of_the_tree(
+    tree: Tree, samples: list[dict[str, int]]
+) -> None:
+    x = _dim(tree)
+    lo, hi = sym.bounds(x)
+    divisor = sym.divisor_of(x)
+    for values in samples:
+        number = _number(tree, values)
+        assert sym.evaluate(x, values) == number
+        assert lo is None or lo <= number
+        assert hi is None or number <= hi
+        assert number % divisor == 0 if divisor else number == 0
+        assert eval(sym.to_python(x), {}, dict(values)) == number
+
+
+@settings(max_examples=300, deadline=None)
+@given(TREES)
+def test_parse_reads_what_str_writes(tree: Tree) -> None:
+    x = _dim(tree)
+    assert sym.parse(str(x), LEAVES) == x
+
+
+@settings(max_examples=300, deadline=None)
+@given(TREES, TREES, st.lists(_values(), min_size=1, max_size=6))
+def test_proofs_hold(a: Tree, b: Tree, samples: list[dict[str, int]]) -> None:
+    x, y = _dim(a), _dim(b)
+    proofs = {
+        "<": sym.prove_lt(x, y),
+        "<=": sym.prove_le(x, y),
+        "==": sym.prove_eq(x, y),
+        ">=": sym.prove_ge(x, y),
+    }
+    for values in samples:
+        left, right = _number(a, values), _number(b, values)
+        assert not proofs["<"] or left < right
+        assert not proofs["<="] or left <= right
+        assert not proofs["=="] or left == right
+        assert not proofs[">="] or left >= right
+        assert not sym.prove_nonneg(x) or left >= 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(TREES, _values(), st.sets(st.sampled_from(sorted(LEAVES))))
+def test_subs_commutes_with_evaluate(tree: Tree, values: dict[str, int], names: set[str]) -> None:
+    x = _dim(tree)
+    replaced = sym.subs(x, {name: values[name] for name in names})
+    assert not {s.name for s in sym.free_symbols(replaced)} & names
+    assert sym.evaluate(replaced, values) == sym.evaluate(x, values) == _number(tree, values)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TREES, _values())
+def test_coefficient_is_the_slope(tree: Tree, values: dict[str, int]) -> None:
+    x = _dim(tree)
+    for name in ("v", "w"):
+        slope = sym.coefficient(x, LEAVES[name])
+        if slope is not None:
+            assume(values[name] + 1 <= RANGES[name][1])
+            stepped = values | {name: values[name] + 1}
+            rise = _number(tree, stepped) - _number(tree, values)
+            assert sym.evaluate(slope, values) == rise
+
+
+EXTENTS = [1, 2, 3, 5, 56, LEAVES["p"].expr, LEAVES["q"].expr, LEAVES["p"].expr + 1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(EXTENTS), min_size=1, max_size=4))
+@example([LEAVES["p"].expr, LEAVES["p"].expr + 1, 56, LEAVES["q"].expr])
+def test_linearize_and_delinearize_are_inverse(shape: list[Dim]) -> None:
+    index = tuple(sym.symbol(f"i{at}", below=dim) for at, dim in enumerate(shape))
+    assert sym.delinearize(sym.linearize(index, shape), shape) == index
+    linear = sym.symbol("linear", below=sym.product(shape))
+    parts = sym.delinearize(linear, shape)
+    assert sym.linearize(parts, shape) == linear
+    assert all(sym.prove_lt(part, dim) for part, dim in zip(parts, shape))
+    assert all(sym.prove_nonneg(part) for part in parts)
+
+
+def test_small_divisions_exhaustively() -> None:
+    v, w = LEAVES["v"].expr, LEAVES["w"].expr
+    for c, e, k in itertools.product(range(-6, 7), range(-4, 5), (-6, -4, 1, 2, 3, 4, 6)):
+        x = v * c + w * 2 + e
+        quotient, remainder = x // k, x % k
+        for value in range(-7, 10):
+            number = value * c + 5 * 2 + e
+            values = {"v": value, "w": 5}
+            assert sym.evaluate(quotient, values) == number // k
+            assert sym.evaluate(remainder, values) == number % k
+        assert quotient * k + remainder == x
