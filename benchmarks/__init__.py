@@ -1,0 +1,1 @@
+"""The models and commands behind every figure that the README quotes."""
