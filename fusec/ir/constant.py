@@ -46,9 +46,11 @@ class Constant:
     @cached_property
     def digest(self) -> str:
         """sha256 over dtype, shape and bytes (reads the whole array once)."""
-        head = f"{self.array.dtype.name}{self.array.shape}".encode()
+        digest = hashlib.sha256(f"{self.array.dtype.name}{self.array.shape}".encode())
         data = np.ascontiguousarray(self.array).reshape(-1).view(np.uint8)
-        return hashlib.sha256(head + memoryview(data)).hexdigest() if data.nbytes < 4096 else _long(head, data)
+        for start in range(0, data.nbytes, 1 << 24):
+            digest.update(data[start : start + (1 << 24)].data)
+        return digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Constant):
@@ -63,10 +65,3 @@ class Constant:
 
     def __repr__(self) -> str:
         return f"Constant({self.type}, name={self.name!r})"
-
-
-def _long(head: bytes, data: np.ndarray[Any, Any]) -> str:
-    digest = hashlib.sha256(head)
-    for start in range(0, data.nbytes, 1 << 24):
-        digest.update(memoryview(data[start : start + (1 << 24)]))
-    return digest.hexdigest()

@@ -30,7 +30,9 @@ class Value:
 
     __slots__ = ("_uses", "graph", "index", "name", "node", "type")
 
-    def __init__(self, graph: Graph, name: str, type: Tensor, node: Node | None, index: int) -> None:
+    def __init__(
+        self, graph: Graph, name: str, type: Tensor, node: Node | None, index: int
+    ) -> None:
         self.graph = graph
         self.name = name
         self.type = type
@@ -75,7 +77,18 @@ class Node:
     ``region``: the label of the rich source op whose decomposition made it; used by remarks only.
     """
 
-    __slots__ = ("_next", "_prev", "attrs", "graph", "graphs", "op", "operands", "origins", "region", "results")
+    __slots__ = (
+        "_next",
+        "_prev",
+        "attrs",
+        "graph",
+        "graphs",
+        "op",
+        "operands",
+        "origins",
+        "region",
+        "results",
+    )
 
     def __init__(self, op: Op, attrs: Mapping[str, Any], graphs: Sequence[Graph]) -> None:
         self.op = op
@@ -109,17 +122,23 @@ class Node:
 
 
 def normalize_attrs(op: Op, attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes in schema order with defaults filled in; ValueError for an unknown or missing one."""
-    unknown = set(attrs) - {a.name for a in op.attributes}
-    if unknown:
-        raise ValueError(f"{op.name} has no attribute {sorted(unknown)[0]}")
-    full: dict[str, Any] = {}
-    for schema in op.attributes:
-        value = attrs.get(schema.name, schema.default)
+    """Attributes in schema order, defaults filled in; ValueError for an unknown or missing one."""
+    full = {**op.defaults, **attrs}
+    if len(full) != len(op.defaults):
+        unknown = sorted(set(attrs) - set(op.defaults))
+        raise ValueError(f"{op.name} has no attribute {unknown[0]}")
+    for name, value in full.items():
         if value is REQUIRED:
-            raise ValueError(f"{op.name} needs attribute {schema.name}")
-        full[schema.name] = tuple(value) if isinstance(value, list) else value
+            raise ValueError(f"{op.name} needs attribute {name}")
+        if isinstance(value, list | tuple | dict):
+            full[name] = _frozen(value)
     return full
+
+
+def _frozen(value: list[Any] | tuple[Any, ...] | dict[str, Any]) -> tuple[Any, ...]:
+    """Lists as tuples, inner ones too; a map as its sorted items."""
+    items = sorted(value.items()) if isinstance(value, dict) else value
+    return tuple([_frozen(v) if isinstance(v, list | tuple) else v for v in items])
 
 
 class Graph:
@@ -206,6 +225,7 @@ class Graph:
         ValueError says why when operands or attributes do not fit the op.
         """
         op = get_op(op) if isinstance(op, str) else op
+        op.check_count(len(operands))
         full = normalize_attrs(op, attrs)
         if types is None:
             types = op.infer([v.type for v in operands], full, graphs)
@@ -224,11 +244,18 @@ class Graph:
         return node
 
     def constant(
-        self, data: Constant, *, name: str | None = None, origins: Iterable[str] = (), before: Node | None = None
+        self,
+        data: Constant,
+        *,
+        name: str | None = None,
+        origins: Iterable[str] = (),
+        before: Node | None = None,
     ) -> Value:
         """The result of a new ``constant`` node."""
         hint = name or data.name or "c"
-        return self.create("constant", (), {"data": data}, names=(hint,), origins=origins, before=before).result
+        return self.create(
+            "constant", (), {"data": data}, names=(hint,), origins=origins, before=before
+        ).result
 
     def set_outputs(self, outputs: Sequence[Value]) -> None:
         for index, value in enumerate(self.outputs):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fusec.ir.sym import Dim
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 Attrs = Mapping[str, Any]
 Infer = Callable[[Sequence[Tensor], Attrs, "Sequence[Graph]"], tuple[Tensor, ...]]
 # (torch tensors, attributes with every dim evaluated to int, one callable per nested graph)
-Evaluate = Callable[[Sequence[Any], Attrs, "Sequence[Callable[..., tuple[Any, ...]]]"], tuple[Any, ...]]
+Evaluate = Callable[
+    [Sequence[Any], Attrs, "Sequence[Callable[..., tuple[Any, ...]]]"], tuple[Any, ...]
+]
 Flops = Callable[[Sequence[Tensor], Sequence[Tensor], Attrs], Dim]
 
 
@@ -77,7 +80,8 @@ class Op:
 
     ``operands``: names; a last name that starts with ``*`` takes any number.
     ``infer``: result types from operand types, raises ValueError with the reason when ill-typed.
-    ``evaluate``: the reference semantics in torch.  ``flops``: per call, from operand and result types.
+    ``evaluate``: the reference semantics in torch.
+    ``flops``: per call, from operand types, result types and attributes.
     """
 
     name: str
@@ -123,6 +127,23 @@ class Op:
     @property
     def is_variadic(self) -> bool:
         return bool(self.operands) and self.operands[-1].startswith("*")
+
+    def check_count(self, operands: int) -> None:
+        """ValueError when the op does not take this number of operands."""
+        least = len(self.operands) - self.is_variadic
+        if operands != least and (operands < least or not self.is_variadic):
+            at_least = "at least " if self.is_variadic else ""
+            raise ValueError(f"{self.name} takes {at_least}{least} operands, not {operands}")
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """Every attribute in schema order with its default (or `REQUIRED`)."""
+        return {a.name: a.default for a in self.attributes}
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """The kind of every attribute, in schema order."""
+        return {a.name: a.kind for a in self.attributes}
 
     def attribute(self, name: str) -> Attribute:
         """The schema of one attribute; KeyError if the op has none of that name."""

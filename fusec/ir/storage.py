@@ -14,7 +14,7 @@ ARENA, INPUT, OUTPUT, WEIGHT = "arena", "input", "output", "weight"
 
 @dataclass(frozen=True)
 class Storage:
-    """A strided window of a root. ``offset`` and ``strides`` count elements of the value's dtype."""
+    """A strided window of a root; ``offset`` and ``strides`` count elements of the value."""
 
     root: str
     offset: Dim
@@ -23,7 +23,10 @@ class Storage:
 
 @dataclass(frozen=True)
 class Root:
-    """One buffer. ``kind``: arena (planned), input or output (the caller's), weight (uploaded once)."""
+    """One buffer.
+
+    ``kind``: arena (planned), input or output (the caller's), weight (uploaded once).
+    """
 
     name: str
     kind: str
@@ -42,7 +45,10 @@ class Lifetime:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Byte offsets of the arena's roots. ``lower_bound``: the largest sum of live (aligned) bytes."""
+    """Byte offsets of the arena's roots.
+
+    ``lower_bound_bytes``: the largest sum of live (aligned) bytes.
+    """
 
     alignment: int
     lifetimes: tuple[Lifetime, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -37,7 +38,7 @@ class DType:
         return self.kind in (INT, UINT)
 
     @property
-    def numpy(self) -> np.dtype:  # type: ignore[type-arg]
+    def numpy(self) -> np.dtype[Any]:
         """The numpy (or ml_dtypes) dtype that holds it."""
         extension = getattr(ml_dtypes, self.name, None)
         return np.dtype(extension if extension is not None else self.name)
@@ -89,7 +90,7 @@ def dtype(name: str) -> DType:
     return _BY_NAME[name]
 
 
-def from_numpy(numpy_dtype: np.dtype) -> DType:  # type: ignore[type-arg]
+def from_numpy(numpy_dtype: np.dtype[Any]) -> DType:
     """The dtype of a numpy dtype; KeyError if fusec has none (strings, objects)."""
     return _BY_NUMPY[np.dtype(numpy_dtype)]
 
