@@ -14,17 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from fusec.ir.sym_bounds import (
-    bounds,
-    divisor_of,
-    is_divisible,
-    prove_divisible,
-    prove_eq,
-    prove_ge,
-    prove_le,
-    prove_lt,
-    prove_nonneg,
-)
+from fusec.ir.sym_bounds import bounds, divisor_of, is_divisible, prove_divisible
 from fusec.ir.sym_expr import (
     CACHE,
     Atom,
@@ -40,6 +30,7 @@ from fusec.ir.sym_expr import (
     of_monomial,
     symbol,
 )
+from fusec.ir.sym_prove import prove_eq, prove_ge, prove_le, prove_lt, prove_nonneg
 from fusec.ir.sym_rules import floordiv, mod, smax, smin
 from fusec.ir.sym_text import parse, to_python
 

@@ -1,7 +1,6 @@
-"""What is known about a dim: interval, divisor, and proofs of inequalities.
+"""What is known about a dim: its interval and its divisors.
 
 Facts hold wherever the dim is defined (no divisor is zero) and the symbols keep their ranges.
-`prove_*` return True only when proven; False means unknown.
 """
 
 from __future__ import annotations
@@ -15,18 +14,14 @@ from fusec.ir.sym_expr import (
     CACHE,
     Atom,
     Dim,
-    Expr,
     FloorDiv,
-    Max,
     Min,
     Mod,
     Operation,
     Symbol,
-    build,
 )
 
 Interval: TypeAlias = tuple[int | None, int | None]
-_FUEL = 10
 
 
 def bounds(x: Dim) -> Interval:
@@ -44,10 +39,16 @@ def bounds(x: Dim) -> Interval:
     return x._bounds
 
 
+def is_natural(x: Dim) -> bool:
+    """Return whether interval arithmetic shows `x >= 0`."""
+    low = bounds(x)[0]
+    return low is not None and low >= 0
+
+
 def _mono_bounds(mono: tuple[Atom, ...]) -> Interval:
-    result = _atom_bounds(mono[0])
+    result = atom_bounds(mono[0])
     for atom in mono[1:]:
-        result = _times(result, _atom_bounds(atom))
+        result = _times(result, atom_bounds(atom))
     return result
 
 
@@ -73,7 +74,8 @@ def _times(p: Interval, q: Interval) -> Interval:
 
 
 @lru_cache(maxsize=CACHE)
-def _atom_bounds(atom: Atom) -> Interval:
+def atom_bounds(atom: Atom) -> Interval:
+    """Return inclusive (lowest, highest) values of the atom; None is unbounded."""
     if isinstance(atom, Symbol):
         return atom.lo, atom.hi
     assert isinstance(atom, Operation)
@@ -169,128 +171,3 @@ def is_divisible(x: Dim, k: int) -> bool:
 
 
 prove_divisible = is_divisible
-
-
-def prove_nonneg(x: Dim) -> bool:
-    """Prove `x >= 0`."""
-    return _nonneg(x, _FUEL)
-
-
-def prove_le(a: Dim, b: Dim) -> bool:
-    """Prove `a <= b`."""
-    return prove_nonneg(b - a)
-
-
-def prove_lt(a: Dim, b: Dim) -> bool:
-    """Prove `a < b`."""
-    return prove_nonneg(b - a - 1)
-
-
-def prove_ge(a: Dim, b: Dim) -> bool:
-    """Prove `a >= b`."""
-    return prove_nonneg(a - b)
-
-
-def prove_eq(a: Dim, b: Dim) -> bool:
-    """Prove `a == b`."""
-    return a == b or (prove_le(a, b) and prove_le(b, a))
-
-
-def _nonneg(x: Dim, fuel: int) -> bool:
-    if isinstance(x, int):
-        return x >= 0
-    lo, hi = bounds(x)
-    if lo is not None and lo >= 0:
-        return True
-    if fuel <= 0 or (hi is not None and hi < 0):
-        return False
-    return _nonneg_without_an_atom(x, fuel - 1)
-
-
-@lru_cache(maxsize=CACHE)
-def _nonneg_without_an_atom(x: Expr, fuel: int) -> bool:
-    """Replace one atom by a limit of it, symbolic rather than a number, and try again.
-
-    `x = c*atom + rest` is monotone in `atom` where the sign of `c` is known, so a limit of the
-    atom on the side that makes `x` smallest gives a lower bound of `x`.
-    """
-    signed = []
-    for atom in dict.fromkeys(atom for mono, _ in x.terms for atom in mono):
-        c, rest = _cofactor(x, atom)
-        if _nonneg(c, fuel):
-            signed.append((atom, 1, c, rest))
-        elif _nonneg(-c, fuel):
-            signed.append((atom, -1, c, rest))
-    for smallest in (_smallest, _smallest_by_number):
-        for step in signed:
-            found = smallest(*step)
-            if found is not None:
-                need_all, candidates = found
-                proofs = (_nonneg(candidate, fuel) for candidate in candidates)
-                return all(proofs) if need_all else any(proofs)
-    return False
-
-
-def _cofactor(x: Expr, atom: Atom) -> tuple[Dim, Dim]:
-    """Split `x` into `c*atom + rest`, removing one factor where the atom is repeated."""
-    inside: dict[tuple[Atom, ...], int] = {}
-    outside = []
-    const = 0
-    for mono, c in x.terms:
-        if atom not in mono:
-            outside.append((mono, c))
-        elif len(mono) == 1:
-            const += c
-        else:
-            at = mono.index(atom)
-            inside[mono[:at] + mono[at + 1 :]] = c
-    return build(inside.items(), const), build(outside, x.const)
-
-
-_Lower: TypeAlias = tuple[bool, list[Dim]] | None  # whether all are needed; lower bounds
-
-
-def _smallest(atom: Atom, sign: int, c: Dim, rest: Dim) -> _Lower:
-    """Return lower bounds of `c*atom + rest` from what is known of the atom in symbols."""
-    if isinstance(atom, FloorDiv):
-        found = _smallest_floordiv(atom, sign, c, rest)
-        return None if found is None else (False, [found])
-    if isinstance(atom, (Min, Max)):
-        need_all = isinstance(atom, Max) == (sign < 0)
-        return need_all, [c * arg + rest for arg in atom.args]
-    limits = _upper_limits(atom) if sign < 0 else []
-    return (False, [c * limit + rest for limit in limits]) if limits else None
-
-
-def _smallest_by_number(atom: Atom, sign: int, c: Dim, rest: Dim) -> _Lower:
-    """Return a lower bound of `c*atom + rest` where interval arithmetic misses it."""
-    lo, hi = _atom_bounds(atom)
-    number = lo if sign > 0 else hi
-    return None if isinstance(c, int) or number is None else (False, [c * number + rest])
-
-
-def _smallest_floordiv(atom: FloorDiv, sign: int, c: Dim, rest: Dim) -> Dim | None:
-    """Return a dim with the sign of `c*(num//den) + rest`, from `den*(num//den) <= num`."""
-    num, den = atom.args
-    low = bounds(den)[0]
-    if low is None or low < 0:
-        return None
-    if sign < 0:
-        return den * (rest + 1) - 1 - num if c == -1 else den * rest + c * num
-    return num + den * rest if c == 1 else den * rest + c * (num - den + 1)
-
-
-def _upper_limits(atom: Atom) -> list[Dim]:
-    """Return symbolic dims that a symbol or a remainder does not exceed."""
-    if isinstance(atom, Symbol):
-        return [] if atom.below is None else [atom.below - 1]
-    assert isinstance(atom, Mod)
-    num, den = atom.args
-    if isinstance(den, int) or not _lowest_is_natural(den):
-        return []
-    return [den - 1, num] if _lowest_is_natural(num) else [den - 1]
-
-
-def _lowest_is_natural(x: Dim) -> bool:
-    low = bounds(x)[0]
-    return low is not None and low >= 0

@@ -18,7 +18,7 @@ from functools import lru_cache
 from math import gcd
 from typing import NamedTuple, TypeAlias
 
-from fusec.ir import sym_bounds
+from fusec.ir import sym_bounds, sym_prove
 from fusec.ir.sym_expr import (
     CACHE,
     Dim,
@@ -46,11 +46,6 @@ def _divisor_is_trivial(a: Dim, b: Dim) -> bool:
 def _is_negative(x: Dim) -> bool:
     high = sym_bounds.bounds(x)[1]
     return high is not None and high < 0
-
-
-def _is_natural(x: Dim) -> bool:
-    low = sym_bounds.bounds(x)[0]
-    return low is not None and low >= 0
 
 
 @lru_cache(maxsize=CACHE)
@@ -193,9 +188,9 @@ def _constant_quotient(r: Dim, k: Dim) -> int | None:
         low, high = sym_bounds.bounds(r)
         if low is not None and high is not None and low // k == high // k:
             return low // k
-    if sym_bounds.prove_nonneg(r):
-        return 0 if sym_bounds.prove_nonneg(k - 1 - r) else None
-    return -1 if sym_bounds.prove_nonneg(-1 - r) and sym_bounds.prove_nonneg(r + k) else None
+    if sym_prove.prove_nonneg(r):
+        return 0 if sym_prove.prove_nonneg(k - 1 - r) else None
+    return -1 if sym_prove.prove_nonneg(-1 - r) and sym_prove.prove_nonneg(r + k) else None
 
 
 # --- common factors of dividend and divisor
@@ -241,7 +236,7 @@ def _split(r: Expr, k: Dim, factor: Dim, mono: Monomial, c: int) -> _Parts | Non
     remainder = build(rest, r.const)
     carry = floordiv(remainder, factor)
     divisor = _exact(k, factor)
-    if not isinstance(carry, int) or divisor is None or not _is_natural(divisor):
+    if not isinstance(carry, int) or divisor is None or not sym_bounds.is_natural(divisor):
         return None
     return _Parts(factor, build(whole, const + carry), remainder - factor * carry, divisor)
 
@@ -274,13 +269,13 @@ def _nested_floordiv(r: Dim, k: Dim) -> Dim | None:
     if isinstance(r, int) or len(r.terms) != 1 or r.terms[0][1] != 1 or len(r.terms[0][0]) != 1:
         return None
     atom = r.terms[0][0][0]
-    if isinstance(atom, FloorDiv) and _is_natural(k):
+    if isinstance(atom, FloorDiv) and sym_bounds.is_natural(k):
         num, den = atom.args
         return floordiv(num + den * r.const, den * k)
     if isinstance(atom, Mod) and not r.const:
         num, den = atom.args
         factor = _exact(den, k)
-        if factor is not None and _is_natural(factor):
+        if factor is not None and sym_bounds.is_natural(factor):
             return mod(floordiv(num, k), factor)
     return None
 
@@ -328,7 +323,7 @@ def _join_mod(others: _Terms, const: int, atom: Operation, scale: Dim) -> Dim | 
         return joined
     for other in [a for mono in others for a in mono if isinstance(a, Mod)]:
         outer = other.args[1]
-        if _is_natural(outer) and mod(quotient, outer) == other.expr:
+        if sym_bounds.is_natural(outer) and mod(quotient, outer) == other.expr:
             merged = scale * mod(num, den * outer)
             joined = _replace(others, const, scale * den * other.expr, merged)
             if joined is not None:
@@ -380,8 +375,8 @@ def _extremum(kind: type[Operation], args: tuple[Dim, ...]) -> Dim:
     sign = 1 if kind is Min else -1
     kept: list[Dim] = []
     for arg in sorted(_flat(kind, args), key=key_of):
-        if not any(sym_bounds.prove_nonneg((arg - other) * sign) for other in kept):
-            kept = [other for other in kept if not sym_bounds.prove_nonneg((other - arg) * sign)]
+        if not any(sym_prove.prove_nonneg((arg - other) * sign) for other in kept):
+            kept = [other for other in kept if not sym_prove.prove_nonneg((other - arg) * sign)]
             kept.append(arg)
     return kept[0] if len(kept) == 1 else operation(kind, tuple(kept))
 
