@@ -1,0 +1,233 @@
+"""The partition behind ``fuse``: groups of nodes, merged greedily by modelled time saved.
+
+A merge is legal when the merged group is one kernel (`fusec.tile.lower`) and no path leaves the
+group and comes back. Equal bodies are lowered once. Kept incrementally: for each group, the groups
+it reads and that read it, and a topological order of the groups (after Pearce and Kelly, "A dynamic
+topological sort algorithm for directed acyclic graphs", 2006: only ranks between the two change).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+
+from fusec.ir.graph import Graph, Node
+from fusec.ir.sym import Dim, bounds
+from fusec.passes.fuse_body import Boundary, body_key, boundary, build_body
+from fusec.target import Target
+from fusec.tile.cost import modelled_time
+from fusec.tile.lower import lower
+from fusec.tile.program import Refusal, TileProgram
+
+BODY_LIMIT = 96  # nodes in one body: keeps growth linear in the graph, and kernels readable
+CYCLE = Refusal("cycle", "a path leaves the kernel and comes back to it")
+
+
+@dataclass(eq=False)
+class Group:
+    """Nodes of one kernel-to-be, in graph order; ``rank`` is its place in a topological order."""
+
+    index: int
+    nodes: list[Node]
+    rank: int
+    version: int = 0
+    boundary: Boundary | None = None
+    result: TileProgram | Refusal | None = None
+    seconds: float = 0.0
+    producers: dict[Group, None] = field(default_factory=dict)
+    consumers: dict[Group, None] = field(default_factory=dict)
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it only renames memory (a concat or a pad moves data)."""
+        return all(n.op.is_view and n.op.name not in ("concat", "pad") for n in self.nodes)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was last said of a pair of groups."""
+
+    refusal: Refusal
+    seconds: float = 0.0
+
+
+class Partition:
+    """Groups of a graph's nodes under merging."""
+
+    def __init__(self, graph: Graph, target: Target) -> None:
+        self.target = target
+        self.position: dict[Node, int] = {}
+        self.group_of: dict[Node, Group] = {}
+        self.refusals: dict[tuple[Node, Node], Refusal] = {}
+        self._lowered: dict[Hashable, tuple[TileProgram | Refusal, float]] = {}
+        for index, node in enumerate(n for n in graph.nodes if not n.is_constant):
+            self.position[node] = index
+            self.group_of[node] = Group(index, [node], index)
+        for node, group in self.group_of.items():
+            for operand in node.operands:
+                producer = self.group_of.get(operand.node) if operand.node is not None else None
+                if producer is not None:
+                    producer.consumers[group] = None
+                    group.producers[producer] = None
+        for group in self.group_of.values():
+            self._evaluate(group)
+        self._order: list[Group | None] = list(self.group_of.values())
+
+    @property
+    def groups(self) -> list[Group]:
+        """The groups in a topological order."""
+        return [g for g in self._order if g is not None]
+
+    def _evaluate(self, group: Group) -> None:
+        group.boundary, group.result, group.seconds = self._lower(group.nodes)
+        if group.is_view:
+            group.seconds = 0.0
+
+    def _lower(self, nodes: list[Node]) -> tuple[Boundary, TileProgram | Refusal, float]:
+        border = boundary(nodes)
+        key = body_key(border)
+        found = self._lowered.get(key)
+        if found is None:
+            program: TileProgram | Refusal = lower(build_body(border))
+            seconds = modelled_time(program, self.target) if isinstance(program, TileProgram) else float("inf")
+            found = self._lowered[key] = (program, seconds)
+        return border, *found
+
+    # -- growth ----------------------------------------------------------------------------------
+
+    def grow(self) -> None:
+        """Merge the pair that saves the most modelled time, until none saves any."""
+        while self._round():
+            pass
+
+    def _round(self) -> bool:
+        changed = False
+        heap: list[tuple[float, int, int, int, int, int]] = []
+        groups = {g.index: g for g in self.groups}
+        for group in groups.values():
+            for consumer in group.consumers:
+                self._push(heap, group, consumer)
+        while heap:
+            _, _, a, b, version_a, version_b = heapq.heappop(heap)
+            producer, consumer = groups.get(a), groups.get(b)
+            if producer is None or consumer is None or consumer not in producer.consumers:
+                continue
+            if (producer.version, consumer.version) != (version_a, version_b):
+                continue  # pushed again when it changed
+            after = self._between(producer, consumer)
+            if after is None:
+                self._refuse(producer, consumer, CYCLE)
+                continue
+            merged = self._merge(producer, consumer, after)
+            del groups[b if merged.index == a else a]
+            changed = True
+            for other in merged.producers:
+                self._push(heap, other, merged)
+            for other in merged.consumers:
+                self._push(heap, merged, other)
+        return changed
+
+    def _push(self, heap: list[tuple[float, int, int, int, int, int]], a: Group, b: Group) -> None:
+        """Queue a pair if merging it is legal and saves time."""
+        saved = self._saving(a, b)
+        if saved is not None:
+            epilogue = 0 if self._is_light(b) else 1
+            heapq.heappush(heap, (-saved, epilogue, a.index, b.index, a.version, b.version))
+
+    @staticmethod
+    def _is_light(group: Group) -> bool:
+        return not any(n.op.is_contraction or n.op.is_window or n.op.is_reduce for n in group.nodes)
+
+    def _saving(self, a: Group, b: Group) -> float | None:
+        """Modelled seconds saved by one kernel instead of two; None if it is not possible or does not pay."""
+        if len(a.nodes) + len(b.nodes) > BODY_LIMIT:
+            return self._refuse(a, b, Refusal("body-limit", f"a kernel holds at most {BODY_LIMIT} ops"))
+        if _is_opaque(a) or _is_opaque(b):
+            return self._refuse(a, b, _opaque_refusal(a, b))
+        nodes = sorted((*a.nodes, *b.nodes), key=self.position.__getitem__)
+        _, result, seconds = self._lower(nodes)
+        if isinstance(result, Refusal):
+            return self._refuse(a, b, result)
+        saved = a.seconds + b.seconds - seconds
+        free = a.is_view or b.is_view
+        if saved > 0 or (free and saved >= 0):
+            return saved
+        text = f"one kernel would take {-saved * 1e6:.2f} us longer on {self.target.name}"
+        return self._refuse(a, b, Refusal("slower-fused", text, args=(("microseconds", round(-saved * 1e6, 3)),)))
+
+    def _refuse(self, a: Group, b: Group, refusal: Refusal) -> None:
+        for node in a.nodes:
+            for result in node.results:
+                for user in result.users:
+                    if self.group_of.get(user) is b:
+                        self.refusals[node, user] = refusal
+
+    def _between(self, a: Group, b: Group) -> set[Group] | None:
+        """The groups after ``a`` that stand before ``b``; None if one of them leads to ``b``."""
+        pending = [g for g in a.consumers if g is not b and g.rank < b.rank]
+        seen = set(pending)
+        while pending:
+            for consumer in pending.pop().consumers:
+                if consumer is b:
+                    return None
+                if consumer.rank < b.rank and consumer not in seen:
+                    seen.add(consumer)
+                    pending.append(consumer)
+        return seen
+
+    def _reorder(self, a: Group, b: Group, keep: Group, after: set[Group]) -> None:
+        """Put the merged group behind all between that ``a`` does not lead to, before all it does."""
+        low, high = a.rank, b.rank
+        middle = [g for g in self._order[low + 1 : high] if g is not None]
+        placed = [g for g in middle if g not in after] + [keep] + [g for g in middle if g in after]
+        self._order[low : high + 1] = [None] * (high + 1 - low)
+        for rank, group in enumerate(placed, low):
+            group.rank = rank
+            self._order[rank] = group
+
+    def _merge(self, a: Group, b: Group, after: set[Group]) -> Group:
+        """Move the smaller group into the larger one."""
+        keep, gone = (a, b) if len(a.nodes) >= len(b.nodes) else (b, a)
+        self._reorder(a, b, keep, after)
+        keep.nodes = list(heapq.merge(keep.nodes, gone.nodes, key=self.position.__getitem__))
+        for node in gone.nodes:
+            self.group_of[node] = keep
+        for other in gone.producers:
+            del other.consumers[gone]
+            if other is not keep:
+                other.consumers[keep] = None
+                keep.producers[other] = None
+        for other in gone.consumers:
+            del other.producers[gone]
+            if other is not keep:
+                other.producers[keep] = None
+                keep.consumers[other] = None
+        keep.version += 1
+        self._evaluate(keep)
+        return keep
+
+
+def _is_opaque(group: Group) -> bool:
+    return isinstance(group.result, Refusal)
+
+
+def _opaque_refusal(a: Group, b: Group) -> Refusal:
+    for group in (a, b):
+        if isinstance(group.result, Refusal):
+            return group.result
+    raise AssertionError("neither group was refused")
+
+
+def upper_bytes(dim: Dim) -> int:
+    """A byte count as a number: the largest value of a symbolic one, 0 where it has none."""
+    return dim if isinstance(dim, int) else bounds(dim)[1] or 0
+
+
+def distinct_edges(graph: Graph) -> Iterable[tuple[Node, Node]]:
+    """The candidates: each pair of a non-constant node and a node that reads it, once."""
+    for node in graph.nodes:
+        if node.is_constant:
+            continue
+        for user in dict.fromkeys(u for r in node.results for u in r.users):
+            yield node, user
