@@ -249,7 +249,7 @@ def intern_terms(terms: tuple[Term, ...], const: int) -> Dim:
         return terms[0][0][0].expr
     known = _SUMS.get((terms, const))
     if known is None:
-        joined = sym_rules.recombine(terms, const)
+        joined = sym_join.recombine(terms, const)
         known = _SUMS.setdefault((terms, const), Expr(terms, const) if joined is None else joined)
     return known
 
@@ -287,4 +287,4 @@ def of_monomial(mono: Monomial, c: int) -> Dim:
 
 
 # The rules are built on the classes above and the operators call the rules.
-from fusec.ir import sym_bounds, sym_rules, sym_text  # noqa: E402
+from fusec.ir import sym_bounds, sym_join, sym_rules, sym_text  # noqa: E402

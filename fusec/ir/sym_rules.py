@@ -6,7 +6,6 @@ Division writes `a = k*q + r` term by term and simplifies what is left of `r`:
     (g*a + r) // (g*k)        => a // k            (g*a + r) % (g*k)    => g*(a % k) + r
     (x//a + c) // k           => (x + a*c) // (a*k)
     (x % (a*k)) // k          => (x//k) % a        (x % (a*k)) % k      => x % k
-    c*k*(x//k) + c*(x%k)      => c*x               a*((x//a)%b) + x%a   => x % (a*b)
 
 In the second line `0 <= r < g`; divisors are positive from there on.
 """
@@ -16,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from math import gcd
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from fusec.ir import sym_bounds, sym_prove
 from fusec.ir.sym_expr import (
@@ -146,18 +145,21 @@ def _divide_by_number(a: Dim, k: int) -> tuple[Dim, Dim]:
     """Divide by `k > 0`: coefficients toward zero, the constant downward."""
     if isinstance(a, int):
         return divmod(a, k)
-    quotient, const = divmod(a.const, k)
-    exact: Dim = quotient
-    terms = []
+    number, const = divmod(a.const, k)
+    known: Dim = 0
+    quotients = []
+    rests = []
     for mono, c in a.terms:
-        if c % k and c * sym_bounds.mono_divisor(mono) % k == 0:
-            exact = exact + _known_quotient(mono, c, k)
+        part = c // k if c >= 0 else -(-c // k)
+        left = c - part * k
+        if left and left * sym_bounds.mono_divisor(mono) % k == 0:
+            known = known + _known_quotient(mono, c, k)
             continue
-        part = _truncated(c, k)
-        if part:
-            exact = exact + of_monomial(mono, part)
-        terms.append((mono, c - part * k))
-    return exact, build(terms, const)
+        quotients.append((mono, part))
+        rests.append((mono, left))
+    if len(rests) == len(a.terms) and not any(part for _, part in quotients):
+        return number, a - number * k
+    return build(quotients, number) + known, build(rests, const)
 
 
 def _known_quotient(mono: Monomial, c: int, k: int) -> Dim:
@@ -177,7 +179,8 @@ def _exact_atom_quotient(x: Dim, k: int) -> Dim:
     return operation(FloorDiv, (x, k)) if nested is None else nested
 
 
-def _exact(a: Dim, b: Dim) -> Dim | None:
+def exact_quotient(a: Dim, b: Dim) -> Dim | None:
+    """Return `a / b` where `b` is known to divide `a`, or None."""
     quotient, rest = _divide(a, b)
     return quotient if rest == 0 else None
 
@@ -235,7 +238,7 @@ def _split(r: Expr, k: Dim, factor: Dim, mono: Monomial, c: int) -> _Parts | Non
             const += term[1] // c
     remainder = build(rest, r.const)
     carry = floordiv(remainder, factor)
-    divisor = _exact(k, factor)
+    divisor = exact_quotient(k, factor)
     if not isinstance(carry, int) or divisor is None or not sym_bounds.is_natural(divisor):
         return None
     return _Parts(factor, build(whole, const + carry), remainder - factor * carry, divisor)
@@ -274,7 +277,7 @@ def _nested_floordiv(r: Dim, k: Dim) -> Dim | None:
         return floordiv(num + den * r.const, den * k)
     if isinstance(atom, Mod) and not r.const:
         num, den = atom.args
-        factor = _exact(den, k)
+        factor = exact_quotient(den, k)
         if factor is not None and sym_bounds.is_natural(factor):
             return mod(floordiv(num, k), factor)
     return None
@@ -287,72 +290,10 @@ def _without_mods(r: Dim, k: Dim) -> Dim:
         for at, atom in enumerate(mono):
             if isinstance(atom, Mod):
                 scale = of_monomial(mono[:at] + mono[at + 1 :], c)
-                if _exact(scale * atom.args[1], k) is not None:
+                if exact_quotient(scale * atom.args[1], k) is not None:
                     result = result + scale * (atom.args[0] - atom.expr)
                     break
     return result
-
-
-# --- joining quotients and remainders in a sum
-
-
-def recombine(terms: tuple[Term, ...], const: int) -> Dim | None:
-    """Join the first `//` or `%` of a sum with the rest of the sum; None when nothing fits."""
-    for at_term, (mono, c) in enumerate(terms):
-        for at, atom in enumerate(mono):
-            if isinstance(atom, (Mod, FloorDiv)):
-                others = dict(terms[:at_term] + terms[at_term + 1 :])
-                scale = of_monomial(mono[:at] + mono[at + 1 :], c)
-                join = _join_mod if isinstance(atom, Mod) else _join_floordiv
-                joined = join(others, const, atom, scale)
-                if joined is not None:
-                    return joined
-    return None
-
-
-_Terms: TypeAlias = dict[Monomial, int]
-
-
-def _join_mod(others: _Terms, const: int, atom: Operation, scale: Dim) -> Dim | None:
-    if not others:
-        return None
-    num, den = atom.args
-    quotient = floordiv(num, den)
-    joined = _replace(others, const, scale * den * quotient, scale * num)
-    if joined is not None:
-        return joined
-    for other in [a for mono in others for a in mono if isinstance(a, Mod)]:
-        outer = other.args[1]
-        if sym_bounds.is_natural(outer) and mod(quotient, outer) == other.expr:
-            merged = scale * mod(num, den * outer)
-            joined = _replace(others, const, scale * den * other.expr, merged)
-            if joined is not None:
-                return joined
-    return None
-
-
-def _join_floordiv(others: _Terms, const: int, atom: Operation, scale: Dim) -> Dim | None:
-    num, den = atom.args
-    factor = _exact(scale, den)
-    if factor is None or (isinstance(den, int) and _content(scale)[0] % den):
-        return None
-    remainder = mod(num, den)
-    if remainder == operation(Mod, (num, den)):
-        return None
-    return _replace(others, const, factor * remainder, factor * num)
-
-
-def _replace(terms: _Terms, const: int, part: Dim, joined: Dim) -> Dim | None:
-    """Return the sum with `part` replaced by `joined`; None if the sum does not hold `part`."""
-    if isinstance(part, int):
-        return build(terms.items(), const - part) + joined
-    rest = dict(terms)
-    for mono, c in part.terms:
-        present = terms.get(mono, 0)
-        if abs(present) < abs(c) or (present < 0) != (c < 0):
-            return None
-        rest[mono] = present - c
-    return build(rest.items(), const - part.const) + joined
 
 
 # --- minimum and maximum
