@@ -46,7 +46,7 @@ types: $(READY_DEV)  ## strict types over fusec, tests, benchmarks and scripts
 	$(BIN)/mypy
 
 bench: $(READY)  ## every figure that the README quotes
-	@for file in benchmarks/bench_*.py; do \
+	@for file in $(wildcard benchmarks/bench_*.py); do \
 	  name=$$(basename $$file .py); \
 	  echo "== python -m benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name || exit 1; \
 	done

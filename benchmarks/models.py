@@ -30,7 +30,8 @@ SEED = 20
 
 # One weight gain of sqrt(1/2) (variance 1 / fan_in) keeps the 16 additions of a ResNet-50 between
 # 1 and 7; see `Drawer`. The others are measured: values stay between 0.1 and 50 throughout, and
-# the logits before a softmax have a standard deviation near 2.
+# the logits before a softmax have a standard deviation of 1 to 2.5. Then zeroing the weights of any
+# one convolution, linear layer or batch norm moves a network's output by 9 % or more.
 _GAINS: Mapping[str, tuple[float, float]] = {
     "resnet50": (0.71, 1.0),
     "mobilenetv3_large_100": (0.85, 1.0),
