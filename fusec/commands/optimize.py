@@ -1,7 +1,115 @@
-"""x."""
-import click
-from fusec.commands.group import Command
+"""``fusec optimize``: a model into a plan."""
 
-@click.command(cls=Command)
-def command():
-    "x"
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fusec.commands.files import cannot_write, check_output, require_model
+from fusec.commands.group import Command
+from fusec.commands.params import DIM, PATH, SHAPE
+from fusec.commands.talk import Talk, result, result_json
+
+if TYPE_CHECKING:
+    from fusec.compiler import CompileOptions, Stages
+    from fusec.plan import Plan
+
+
+def model_options(function: Any) -> Any:
+    """The options that decide how a model is compiled; shared with `explain`, `diff`."""
+    options = [
+        click.option("--target", "targets", multiple=True, metavar="NAME", help="GPU to compile for: sm_90, h100, gfx942, native, all; repeatable."),
+        click.option("--shape", "shapes", type=SHAPE, multiple=True, help="Shape of an input, as x=1x3x224x224."),
+        click.option("--dim", "dims", type=DIM, multiple=True, help="A symbolic dim: batch=8, batch=1..64, batch=8..64:8."),
+        click.option("-O", "level", type=click.IntRange(0, 3), default=2, show_default=True, help="How much to optimise."),
+        click.option("--passes", metavar="SPEC", default="", help="Passes to run instead, as a,b{option=1}."),
+        click.option("--disable", multiple=True, metavar="PASS", help="Leave a pass out; repeatable."),
+        click.option("--fp32", "precision", type=click.Choice(["ieee", "tf32x3", "tf32"]), default="ieee", show_default=True, help="Arithmetic of float32 matmuls and convolutions."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def compile_options(given: dict[str, Any]) -> CompileOptions:
+    """What `model_options` collected, as options of the compiler."""
+    from fusec.compiler import CompileOptions
+
+    names = ("targets", "shapes", "dims", "level", "passes", "disable", "precision")
+    extra = ("golden", "verify_each", "seed")
+    picked = {name: given[name] for name in (*names, *extra) if name in given}
+    return CompileOptions(**picked)
+
+
+@click.command("optimize", cls=Command)
+@click.argument("model", type=PATH)
+@click.option("-o", "output", type=PATH, metavar="PLAN", help="Default: MODEL with .plan.")
+@model_options
+@click.option("--golden", is_flag=True, help="Store outputs of MODEL, by an independent tool.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the golden inputs.")
+@click.option("--verify", "then_verify", is_flag=True, help="Run the kernels and compare.")
+@click.option("--verify-each", is_flag=True, help="Evaluate the graph after every pass.")
+@click.option("--emit", type=PATH, metavar="DIR", help="Write graphs, kernels and plan parts.")
+@click.option("--jobs", type=click.IntRange(0), default=0, help="Compiling processes (0: cores).")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+@click.pass_obj
+def command(
+    talk: Talk,
+    model: Path,
+    output: Path | None,
+    then_verify: bool,
+    emit: Path | None,
+    jobs: int,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Compile MODEL (ONNX) into a plan of fused kernels.
+
+    Needs no GPU. With no --target the plan holds no binaries: kernels then compile on first load.
+    """
+    from fusec.compiler import Stages, compile_model
+    from fusec.plan import write_plan
+
+    target = check_output(output or model.with_suffix(".plan"), require_model(model))
+    given["golden"] = given["golden"] or then_verify
+    options = compile_options(given)
+    with talk.progress("optimize") as advance:
+        stages = Stages(lambda name: advance(0, 1, name))
+        plan = compile_model(model, options, stages=stages, jobs=jobs)
+        with stages("write"):
+            _write(write_plan, plan, target)
+    if emit is not None:
+        from fusec.commands.emit import emit_parts
+
+        emit_parts(plan, target, emit)
+    _report(plan, target, stages, as_json, talk)
+    if then_verify:
+        _verify(plan, talk)
+
+
+def _write(write: Any, plan: Plan, path: Path) -> None:
+    try:
+        write(plan, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _report(plan: Plan, model: Path, path: Path, stages: Stages, as_json: bool) -> None:
+    from fusec.explain.counts import count_plan
+    from fusec.explain.summary import aligned, counts_rows, seconds_text, target_counts, target_rows
+
+    counts = count_plan(plan)
+    if as_json:
+        seconds = {name: round(s, 3) for name, s in stages.seconds.items()}
+        targets = target_counts(plan)
+        result_json({"plan": str(path), **counts.as_json(), "seconds": seconds, "targets": targets})
+        return
+    rows = [*counts_rows(counts), *target_rows(plan), ("time", seconds_text(stages.seconds))]
+    result("\n".join([f"{model} -> {path}", *aligned(rows)]))
+
+
+def _next_step(plan: Plan, model: Path, path: Path) -> str:
+    against = "" if plan.golden is not None else f" --against {model}"
+    return f"next: fusec verify {path}{against} --device interpreter"

@@ -1,0 +1,1 @@
+"""Trace, remarks and plan as text and JSON."""

@@ -1,0 +1,147 @@
+"""What one run of a plan launches, moves and computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fusec.ir.graph import Graph, Node, Value
+from fusec.ir.storage import WEIGHT
+from fusec.ir.sym import Dim, evaluate, product, smin
+from fusec.plan import Plan
+from fusec.tile.kernel import Kernel
+from fusec.tile.program import Load, TileProgram
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The figures of one plan; ``kernels`` counts device launches, externs included.
+
+    With symbolic dims every figure is taken at the upper end of their ranges (at the lower end where
+    there is none): ``at`` says at which sizes.
+    """
+
+    kernels: int
+    distinct_kernels: int
+    nodes_before: int
+    nodes_after: int
+    arena_bytes: int
+    arena_lower_bound_bytes: int
+    activation_bytes: int
+    weight_bytes: int
+    flops: int
+    at: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys that `optimize --json` and `inspect --json` promise."""
+        data = asdict(self)
+        return data if self.at else {k: v for k, v in data.items() if k != "at"}
+
+
+def sizes_of(graph: Graph) -> dict[str, int]:
+    """A size for each symbol: the top of its range, else its lowest size."""
+    return {n: s.lo if s.hi is None else s.hi for n, s in graph.symbols.items()}
+
+
+def launched(graph: Graph) -> Iterator[Node]:
+    """The nodes that run: everything but constants and views."""
+    return (n for n in graph.nodes if not n.is_constant and not n.op.is_view)
+
+
+def count_plan(plan: Plan) -> Counts:
+    """The figures of ``plan``."""
+    at = sizes_of(plan.graph)
+    kernels = {k.name: k for k in plan.kernels}
+    moved, flops = 0, 0
+    for launch, node in plan_launches(plan):
+        kernel = kernels.get(launch)
+        program = kernel.program if kernel is not None else None
+        read, written = node_bytes(node, program, at)
+        moved += read + written
+        flops += node_flops(node, program, at)
+    return Counts(
+        kernels=len(plan.launches),
+        distinct_kernels=len(plan.kernels),
+        nodes_before=plan.trace.nodes_before,
+        nodes_after=plan.trace.nodes_after,
+        arena_bytes=evaluate(plan.memory.arena_bytes, at),
+        arena_lower_bound_bytes=evaluate(plan.memory.lower_bound_bytes, at),
+        activation_bytes=moved,
+        weight_bytes=weight_bytes(plan.graph),
+        flops=flops,
+        at=at,
+    )
+
+
+def plan_launches(plan: Plan) -> Iterator[tuple[str, Node]]:
+    """Each launch's kernel name (empty for externs and control) with its node, in order."""
+    nodes = {node.results[0].name: node for node in plan.graph.nodes if node.results}
+    for launch in plan.launches:
+        yield launch.kernel or "", nodes[launch.node]
+
+
+def node_bytes(node: Node, program: TileProgram | None, at: Mapping[str, int]) -> tuple[int, int]:
+    """Distinct bytes of non-constant operands read, and of results written, by one launch."""
+    loaded = bytes_loaded(program) if program is not None else ()
+    read: dict[object, int] = {}
+    for index, value in enumerate(node.operands):
+        if not is_weight(value):
+            dense: Dim = value.type.nbytes
+            size = loaded[index] if index < len(loaded) else dense
+            key = _place(value)
+            read[key] = max(read.get(key, 0), evaluate(smin(size, dense), at))
+    written = sum(evaluate(r.type.nbytes, at) for r in node.results)
+    return sum(read.values()), written
+
+
+def node_flops(node: Node, program: TileProgram | None, at: Mapping[str, int]) -> int:
+    """Operations of one launch."""
+    if program is not None:
+        return evaluate(program.cost.flops, at)
+    operands = [v.type for v in node.operands]
+    return evaluate(node.op.flops(operands, [r.type for r in node.results], node.attrs), at)
+
+
+def bytes_loaded(program: TileProgram) -> tuple[Dim, ...]:
+    """Distinct bytes that a program reads of each operand, at most: the points its loads walk."""
+    points: dict[str, Dim] = {b.name: 0 for b in program.operands}
+    for statement in program.statements:
+        if isinstance(statement, Load) and statement.buffer in points:
+            walked = product(a.extent for a in program.axes if a.name in statement.axes)
+            points[statement.buffer] = points[statement.buffer] + walked
+    return tuple(points[b.name] * b.type.dtype.itemsize for b in program.operands)
+
+
+def is_weight(value: Value) -> bool:
+    """Whether a value is constant data, views of it included."""
+    graph = value.graph
+    storage = graph.storages.get(value)
+    if storage is not None and storage.root in graph.roots:
+        return graph.roots[storage.root].kind == WEIGHT
+    node = value.node
+    while node is not None and node.op.is_view:
+        node = node.operands[0].node
+    return node is not None and node.is_constant
+
+
+def weight_bytes(graph: Graph) -> int:
+    """Bytes of constant data, nested graphs included, equal tensors counted once by name."""
+    sizes: dict[object, int] = {}
+    for node in graph.nodes:
+        data = node.results[0].constant if node.results else None
+        if data is not None and not data.is_literal:
+            sizes[data.name or id(data)] = int(data.array.nbytes)
+        for nested in node.graphs:
+            sizes[id(nested)] = weight_bytes(nested)
+    return sum(sizes.values())
+
+
+def _place(value: Value) -> object:
+    """Equal for operands that are the same window of the same root."""
+    storage = value.graph.storages.get(value)
+    if storage is None:
+        return id(value)
+    return storage.root, storage.offset, storage.strides, value.type
+
+

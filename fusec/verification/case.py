@@ -1,0 +1,68 @@
+"""A case: seeded inputs with the outputs that an independent tool computed for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fusec.errors import InvalidPlan, UsageError
+from fusec.ir.graph import Graph
+from fusec.verification.compare import Comparison, compare_outputs
+from fusec.verification.data import Ranges, random_inputs
+from fusec.verification.reference import run_reference
+from fusec.verification.tensors import Array
+
+if TYPE_CHECKING:
+    from fusec.plan import Golden
+
+
+@dataclass(frozen=True)
+class Case:
+    """``tolerances``: relative L2 by output name. ``tool``, ``version``: who computed the outputs."""
+
+    inputs: dict[str, Array]
+    outputs: dict[str, Array]
+    tolerances: dict[str, float]
+    tool: str
+    version: str
+    seed: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """The tool with its version, for reports."""
+        return f"{self.tool} {self.version}"
+
+    def compare(self, got: Mapping[str, Array], rtol: float | None = None) -> tuple[Comparison, ...]:
+        """The verdict on each output; ``rtol`` takes the place of the stored tolerances."""
+        tolerances = self.tolerances if rtol is None else dict.fromkeys(self.outputs, rtol)
+        return compare_outputs(got, self.outputs, tolerances, self.reference)
+
+
+def case_of_model(
+    model: Path,
+    graph: Graph,
+    seed: int,
+    *,
+    sizes: Mapping[str, int] | None = None,
+    ranges: Ranges | None = None,
+) -> Case:
+    """Run the independent tool on ``model`` with inputs drawn for ``graph`` (its import)."""
+    inputs = random_inputs(graph, seed, sizes=sizes, ranges=ranges)
+    done = run_reference(model, inputs)
+    return Case(inputs, done.outputs, done.tolerances, done.tool, done.version, seed, done.notes)
+
+
+def case_of_plan(golden: Golden) -> Case:
+    """What a plan stores."""
+    raise NotImplementedError(golden)
+
+
+def case_of_folder(folder: Path) -> Case:
+    """A golden folder: ``golden.json`` (tool, version, seed, tolerance) and ``golden.safetensors``
+    with the tensors ``inputs/NAME`` and ``outputs/NAME``.
+    """
+    raise NotImplementedError(folder)
