@@ -1,0 +1,1 @@
+"""Memory planning: lifetimes of roots, and offsets in one arena."""
