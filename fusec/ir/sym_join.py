@@ -55,8 +55,10 @@ class _Sum(NamedTuple):
     def replace(self, part: Dim, joined: Dim, factor: Dim) -> Dim | None:
         """Return the sum with own term and `part` replaced by `factor*joined`, or None."""
         if isinstance(part, int):
+            if part:
+                return None
             rest = [term for term in self.terms if term[0] is not self.own]
-            return build(rest, self.const - part) + factor * joined
+            return build(rest, self.const) + factor * joined
         terms = dict(self.terms)
         del terms[self.own]
         for mono, c in part.terms:
@@ -87,8 +89,12 @@ def _join_mod(whole: _Sum, atom: Operation, scale: Dim) -> Dim | None:
 
 def _join_floordiv(whole: _Sum, atom: Operation, scale: Dim) -> Dim | None:
     num, den = atom.args
-    remainder = sym_rules.mod(num, den)
-    if remainder == operation(Mod, (num, den)):
-        return None
     factor = sym_rules.exact_quotient(scale, den)
-    return None if factor is None else whole.replace(factor * remainder, num, factor)
+    if factor is None:
+        return None
+    remainder = sym_rules.mod(num, den)
+    if remainder != operation(Mod, (num, den)):
+        joined = whole.replace(factor * remainder, num, factor)
+        if joined is not None:
+            return joined
+    return whole.replace(-factor * num, remainder, -factor)

@@ -10,8 +10,10 @@ from fusec.ir.sym_expr import Atom, Dim, FloorDiv, Max, Min, Mod, Operation, Sym
 
 Rename = Callable[[str], str]
 _CALLS = {Min: "min", Max: "max"}
-_MAX_DEPTH = 50
-_TOKEN = re.compile(r"\s*(?:(?P<int>\d+)|(?P<name>[^\W\d]\w*)|(?P<op>//|[-+*%(),])|(?P<end>$))")
+_MAX_DEPTH = 100
+_MAX_DIGITS = 40
+_MAX_TERMS = 1 << 12
+_TOKEN = re.compile(r"\s*(?:(?P<int>[0-9]+)|(?P<name>[^\W\d]\w*)|(?P<op>//|[-+*%(),])|(?P<end>$))")
 
 
 def to_python(x: Dim, rename: Rename | None = None) -> str:
@@ -94,6 +96,10 @@ def parse(text: str, symbols: Mapping[str, Symbol]) -> Dim:
     return result
 
 
+def _terms(x: Dim) -> int:
+    return 1 if isinstance(x, int) else len(x.terms) + 1
+
+
 class _Parser:
     """Recursive descent over one token of lookahead."""
 
@@ -120,7 +126,9 @@ class _Parser:
 
     def error(self, wanted: str) -> ValueError:
         got = repr(self.token) if self.token else "the end"
-        return ValueError(f"position {self.at} of {self.text!r}: {got} where {wanted} is expected")
+        text = self.text if len(self.text) <= 80 else f"{self.text[:77]}..."
+        got = got if len(got) <= 40 else f"{got[:37]}..."
+        return ValueError(f"position {self.at} of {text!r}: {got} where {wanted} is expected")
 
     def sum(self) -> Dim:
         self.depth += 1
@@ -141,6 +149,8 @@ class _Parser:
             sign = self.advance()
             operand = self.factor()
             if sign == "*":
+                if _terms(result) * _terms(operand) > _MAX_TERMS:
+                    raise self.error(f"a product of at most {_MAX_TERMS} terms")
                 result = result * operand
             elif operand == 0:
                 self.at, self.token = at, sign
@@ -160,6 +170,8 @@ class _Parser:
 
     def primary(self) -> Dim:
         if self.kind == "int":
+            if len(self.token) > _MAX_DIGITS:
+                raise self.error(f"a number of at most {_MAX_DIGITS} digits")
             return int(self.advance())
         if self.kind == "name":
             return self.name()
