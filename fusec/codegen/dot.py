@@ -1,0 +1,132 @@
+"""Emitters of contractions: ``tl.dot`` where the target has a unit for it, else multiply and sum.
+
+``tl.dot`` takes float16, bfloat16, float32, float64 and int8 tiles with at least 16 (8-bit: 32)
+elements along the contracted axis. The other cases (wide integers, vectors, short axes) multiply
+tiles at the joint shape and sum.
+"""
+
+from __future__ import annotations
+
+from fusec.codegen.cast import cast
+from fusec.codegen.dims import Dims
+from fusec.codegen.emitter import Emitter, Tile
+from fusec.codegen.index import Name, suffix
+from fusec.codegen.literals import literal_value, typed_scalar
+from fusec.codegen.names import tl
+from fusec.ir.op import get_op
+from fusec.tile.program import Apply, Dot, Literal, Load, Role
+
+_DOT_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "int8"})
+
+
+def joint_dims(emitter: Emitter, statement: Dot) -> Dims:
+    """The axes of the products, the contracted one included if it is a vector."""
+    sides = (*emitter.dims[statement.a], *emitter.dims[statement.b])
+    return emitter.dims_of((*sides, statement.axis))
+
+
+def uses_unit(emitter: Emitter, statement: Dot) -> bool:
+    """Whether it is printed as ``tl.dot``."""
+    a, b = emitter.tiles[statement.a], emitter.tiles[statement.b]
+    axis = emitter.program.axis(statement.axis)
+    shortest = 32 if a.dtype.bits == 8 else 16
+    short = isinstance(axis.extent, int) and axis.extent < shortest
+    return (
+        a.dtype == b.dtype
+        and a.dtype.name in _DOT_DTYPES
+        and axis.is_vector
+        and (axis.masked or not short)
+        and _is_matrix_pair(a.dims, b.dims, statement.axis)
+    )
+
+
+def _is_matrix_pair(a: Dims, b: Dims, axis: str) -> bool:
+    """Whether both are matrices that share the contracted axis only."""
+    return len(a) == len(b) == 2 and set(a) & set(b) == {axis}
+
+
+def start_dot(emitter: Emitter, statement: Dot) -> None:
+    """Print the accumulator before the loop."""
+    dims = emitter.dims[statement.name]
+    name = emitter.namer(statement.name)
+    emitter.symbols[f"{statement.name} accumulator"] = Name(name, dims)
+    if dims:
+        emitter.line(f"{name} = tl.zeros({emitter.shape(dims)}, {tl(statement.dtype)})")
+    else:
+        emitter.line(f"{name} = tl.full((), 0, {tl(statement.dtype)})")
+
+
+def finish_dot(emitter: Emitter, statement: Dot) -> None:
+    """The accumulator is the result."""
+    emitter.adopt(statement, emitter.symbols[f"{statement.name} accumulator"].text)
+
+
+def emit_dot(emitter: Emitter, statement: Dot) -> None:
+    """The whole contraction over a FULL axis, or one step inside its loop."""
+    full = emitter.program.axis(statement.axis).role is Role.FULL
+    accumulator = None if full else emitter.symbols[f"{statement.name} accumulator"].text
+    if uses_unit(emitter, statement):
+        text = _unit(emitter, statement, accumulator)
+    else:
+        text = _multiply_sum(emitter, statement)
+        text = text if accumulator is None else f"{accumulator} + {text}"
+    if accumulator is None:
+        accumulator = emitter.declare(statement)
+    emitter.line(f"{accumulator} = {text}")
+
+
+def _unit(emitter: Emitter, statement: Dot, accumulator: str | None) -> str:
+    a, b = emitter.tiles[statement.a], emitter.tiles[statement.b]
+    m, n = emitter.dims[statement.name]
+    # The result lies (m, n) in program order, so swap the operands if n's side comes first.
+    first, second = (a, b) if m in a.dims else (b, a)
+    left = _operand(emitter, first, statement, (m, statement.axis))
+    right = _operand(emitter, second, statement, (statement.axis, n))
+    arguments = [left, right] + ([accumulator] if accumulator is not None else [])
+    if a.dtype.name == "float32":
+        arguments.append(f'input_precision="{emitter.program.precision}"')
+    if statement.dtype.name != "float32":
+        arguments.append(f"out_dtype={tl(statement.dtype)}")
+    return f"tl.dot({', '.join(arguments)})"
+
+
+def _operand(emitter: Emitter, tile: Tile, statement: Dot, order: Dims) -> str:
+    """One side, zero outside of the contracted axis, with its axes in ``order``."""
+    text = _zero_outside(emitter, tile, statement.axis)
+    return text if tile.dims == order else f"tl.trans({text})"
+
+
+def _zero_outside(emitter: Emitter, tile: Tile, axis: str) -> str:
+    if not emitter.is_masked(axis) or axis not in tile.dims or is_zero_outside(emitter, tile, axis):
+        return tile.text
+    mask = emitter.axis_mask(axis, tile.dims)
+    return f"tl.where({mask}, {tile.text}, {literal_value(0, tile.dtype)})"
+
+
+def is_zero_outside(emitter: Emitter, tile: Tile, axis: str) -> bool:
+    """Whether a tile is 0 past the extent of ``axis``: loaded so, or computed from such tiles."""
+    statement = tile.statement
+    if isinstance(statement, Literal):
+        return statement.value == 0
+    if isinstance(statement, Load):
+        return axis in tile.dims and not statement.fill  # no fill is printed as 0
+    if isinstance(statement, Apply) and get_op(statement.op).preserves_zero:
+        return all(is_zero_outside(emitter, emitter.tiles[a], axis) for a in statement.args)
+    return False
+
+
+def _multiply_sum(emitter: Emitter, statement: Dot) -> str:
+    """Products at the joint shape, summed over the axis if it is a vector."""
+    joint = joint_dims(emitter, statement)
+    sides = []
+    for name in (statement.a, statement.b):
+        tile = emitter.tiles[name]
+        if tile.value is None:
+            text = _zero_outside(emitter, tile, statement.axis) + suffix(tile.dims, joint)
+        else:
+            text = typed_scalar(tile.value, tile.dtype)
+        sides.append(cast(text, tile.dtype, statement.dtype))
+    product = f"{sides[0]} * {sides[1]}"
+    if statement.axis not in joint:
+        return product
+    return f"tl.sum({product}, axis={joint.index(statement.axis)})"

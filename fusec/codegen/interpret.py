@@ -1,0 +1,111 @@
+"""Runs kernels in Triton's interpreter, on CPU tensors.
+
+The generated module is compiled as the interpreter's own front end would do it (assignments become
+tensors), with device functions as plain functions, and its program runs once per point of the grid.
+The interpreter swaps parts of ``triton.language`` while it runs, so one kernel runs at a time.
+"""
+
+from __future__ import annotations
+
+import ast
+import threading
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from fusec.codegen.grid import grid_count
+from fusec.codegen.interpreter_patch import Language, patched
+from fusec.codegen.names import identifier
+from fusec.codegen.printer import print_kernel
+from fusec.errors import EnvironmentProblem, InternalError
+from fusec.tile.kernel import Config
+from fusec.tile.program import TileProgram
+
+if TYPE_CHECKING:
+    import torch
+
+_LOCK = threading.RLock()
+
+
+def launch_interpreted(
+    program: TileProgram,
+    name: str,
+    config: Config,
+    tensors: Mapping[str, torch.Tensor],
+    symbols: Mapping[str, int],
+    *,
+    source: str | None = None,
+) -> None:
+    """Run one kernel, writing its results in place.
+
+    ``tensors``: by buffer name, CPU tensors whose first element is element 0 of the root (offsets are
+    part of the program's accesses). ``source``: the printed kernel, where the caller has it.
+    """
+    text = print_kernel(program, name) if source is None else source
+    function = _function(text, identifier(name))
+    buffers = (*program.operands, *program.results)
+    arguments: list[Any] = [_pointer(tensors[b.name]) for b in buffers]
+    arguments += [_integer(symbols[s.name], program.wide) for s in program.symbols]
+    arguments += [config.tile(a.name) for a in program.axes if a.is_vector]
+    count = grid_count(program, config, symbols)
+    with _LOCK, patched(function) as builder:
+        builder.set_grid_dim(count, 1, 1)
+        for point in range(count):
+            builder.set_grid_idx(point, 0, 0)
+            _run(function, arguments, name)
+
+
+def _run(function: Callable[..., None], arguments: list[Any], name: str) -> None:
+    try:
+        function(*arguments)
+    except Exception as error:
+        raise InternalError(f"kernel {name} failed in the interpreter: {error}") from error
+
+
+@lru_cache(maxsize=4096)
+def _function(source: str, entry: str) -> Callable[..., None]:
+    """The kernel's function, with assignments rewritten for the interpreter."""
+    try:
+        from triton.runtime import interpreter
+    except ImportError as error:  # pragma: no cover - Triton is a dependency on Linux
+        hint = "install triton, or use --device reference"
+        raise EnvironmentProblem("the interpreter needs triton", hint=hint) from error
+    tree = ast.parse(source)
+    functions: list[ast.stmt] = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            node.decorator_list = []
+            functions.append(interpreter.ASTTransformer().visit(node))
+    module = ast.fix_missing_locations(ast.Module(functions, []))
+    space: dict[str, Any] = {
+        "tl": Language(interpreter.tl),
+        "triton_language": interpreter.tl,  # where the interpreter looks for what to patch
+        "interpreter_semantic": interpreter.interpreter_semantic,
+    }
+    exec(compile(module, f"<fusec kernel {entry}>", "exec"), space)  # noqa: S102 - our own text
+    function: Callable[..., None] = space[entry]
+    return function
+
+
+def _pointer(tensor: torch.Tensor) -> Any:
+    """The tensor's address as a Triton pointer."""
+    import numpy as np
+    import triton.language as tl
+    from triton.runtime.interpreter import TensorHandle
+    from triton.runtime.jit import mangle_type
+
+    if tensor.device.type != "cpu":
+        raise ValueError("the interpreter runs on CPU tensors")
+    kind = tl.str_to_ty(mangle_type(tensor), None)
+    handle = TensorHandle(np.array([tensor.data_ptr()], dtype=np.uint64), kind)
+    return tl.tensor(handle, kind)
+
+
+def _integer(value: int, wide: bool) -> Any:
+    import numpy as np
+    import triton.language as tl
+    from triton.runtime.interpreter import TensorHandle
+
+    kind = tl.int64 if wide else tl.int32
+    data = np.array([value], dtype=np.int64 if wide else np.int32)
+    return tl.tensor(TensorHandle(data, kind), kind)
