@@ -12,7 +12,7 @@ from typing import Any
 
 from fusec.ir.constant import Constant
 from fusec.ir.op import REQUIRED, Op, get_op
-from fusec.ir.storage import Root, Storage
+from fusec.ir.storage import MemoryPlan, Root, Storage
 from fusec.ir.sym import Symbol
 from fusec.ir.types import Tensor
 
@@ -54,6 +54,10 @@ class Value:
     def is_output(self) -> bool:
         """Whether it is an output of its graph."""
         return any(u.user is None for u in self._uses.values())
+
+    @property
+    def use_count(self) -> int:
+        return len(self._uses)
 
     @property
     def has_one_use(self) -> bool:
@@ -113,6 +117,10 @@ class Node:
         return self._next
 
     @property
+    def previous(self) -> Node | None:
+        return self._prev
+
+    @property
     def is_constant(self) -> bool:
         return self.op.name == "constant"
 
@@ -152,6 +160,7 @@ class Graph:
         self.symbols: dict[str, Symbol] = {}
         self.storages: dict[Value, Storage] = {}
         self.roots: dict[str, Root] = {}
+        self.memory: MemoryPlan | None = None
         self._first: Node | None = None
         self._last: Node | None = None
         self._names: dict[str, int] = {}

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from fusec.ir.graph import Graph, Node
-
-
-def is_alias(node: Node) -> bool:
-    """A view whose result is a window of the root of its first operand: nothing to run."""
-    if not node.op.is_view or node.graph is None:
-        return False
-    storages = node.graph.storages
-    storage, operand = storages.get(node.results[0]), storages.get(node.operands[0])
-    return storage is None or operand is None or storage.root == operand.root
+from fusec.ir.overlap import is_alias
 
 
 def is_launch(node: Node) -> bool:
-    """Whether the node runs: it is neither a constant nor a view that is only an alias."""
-    return not node.is_constant and not is_alias(node)
+    """Whether the node runs: it is neither a constant nor a view that is only an alias.
+
+    Before storages are assigned every view counts as an alias.
+    """
+    if node.is_constant or node.graph is None:
+        return False
+    storages = node.graph.storages
+    placed = node.op.is_view and node.results[0] in storages
+    return not (is_alias(node, storages) if placed else node.op.is_view)
 
 
 def launch_nodes(graph: Graph) -> tuple[Node, ...]:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 Attrs = Mapping[str, Any]
 Infer = Callable[[Sequence[Tensor], Attrs, "Sequence[Graph]"], tuple[Tensor, ...]]
 # (torch tensors, attributes with every dim evaluated to int, one callable per nested graph)
-Evaluate = Callable[
-    [Sequence[Any], Attrs, "Sequence[Callable[..., tuple[Any, ...]]]"], tuple[Any, ...]
-]
+Bodies = Sequence[Callable[..., tuple[Any, ...]]]
+Evaluate = Callable[[Sequence[Any], Attrs, Bodies], tuple[Any, ...]]
 Flops = Callable[[Sequence[Tensor], Sequence[Tensor], Attrs], Dim]
 
 
@@ -144,6 +143,11 @@ class Op:
     def kinds(self) -> dict[str, Kind]:
         """The kind of every attribute, in schema order."""
         return {a.name: a.kind for a in self.attributes}
+
+    @cached_property
+    def has_dims(self) -> bool:
+        """Whether an attribute holds dims."""
+        return any(kind in (Kind.DIM, Kind.DIMS, Kind.PAIRS) for kind in self.kinds.values())
 
     def attribute(self, name: str) -> Attribute:
         """The schema of one attribute; KeyError if the op has none of that name."""

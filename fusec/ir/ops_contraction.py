@@ -152,7 +152,7 @@ def _convolve(x: Any, w: Any, attrs: Attrs) -> Any:
 
 
 def _convolve_outer(x: Any, w: Any, attrs: Attrs) -> Any:
-    """Reduce the spatial rank by one: a sum over the first window dim (padding is already applied)."""
+    """Reduce the spatial rank by one: a sum over the first window dim, already padded."""
     stride, dilation = attrs["strides"][0], attrs["dilations"][0]
     extent = (x.shape[2] - dilation * (w.shape[2] - 1) - 1) // stride + 1
     inner = {name: attrs[name][1:] for name in ("strides", "dilations")}
@@ -270,5 +270,5 @@ declare(
     _conv_transpose_rule,
     _evaluate_conv_transpose,
     _conv_transpose_flops,
-    doc="x[N, C, *S], w[C, CO/groups, *K]; extent (S - 1) * stride + window - padding + output_padding",
+    doc="x[N, C, *S], w[C, CO/groups, *K]; gives (S - 1) * stride + window - pads + output_padding",
 )

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fusec.ir import infer as t
 from fusec.ir.declare import no_flops
 from fusec.ir.externs import get_extern
 from fusec.ir.lazy import torch
-from fusec.ir.op import Attribute, Attrs, Family, Kind, Op, register
+from fusec.ir.op import Attribute, Attrs, Bodies, Family, Kind, Op, register
 from fusec.ir.sym import Dim
 from fusec.ir.types import Tensor, bool_, i64
 
 if TYPE_CHECKING:
     from fusec.ir.graph import Graph
-
-Bodies = Sequence[Callable[..., tuple[Any, ...]]]
 
 
 def _check_inputs(types: Sequence[Tensor], graph: Graph) -> None:

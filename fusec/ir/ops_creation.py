@@ -21,7 +21,7 @@ def _constant_rule(types: Sequence[Tensor], attrs: Attrs) -> Tensor:  # noqa: AR
     return data.type
 
 
-def _evaluate_constant(operands: Sequence[Any], attrs: Attrs) -> Any:
+def _evaluate_constant(operands: Sequence[Any], attrs: Attrs) -> Any:  # noqa: ARG001
     return to_torch(attrs["data"])
 
 
@@ -32,7 +32,7 @@ def _iota_rule(types: Sequence[Tensor], attrs: Attrs) -> Tensor:  # noqa: ARG001
     return Tensor(attrs["dtype"], attrs["shape"])
 
 
-def _evaluate_iota(operands: Sequence[Any], attrs: Attrs) -> Any:
+def _evaluate_iota(operands: Sequence[Any], attrs: Attrs) -> Any:  # noqa: ARG001
     shape, axis = attrs["shape"], attrs["axis"]
     ramp = torch.arange(shape[axis], dtype=torch.int64)
     view = [-1 if i == axis else 1 for i in range(len(shape))]
@@ -43,7 +43,7 @@ def _dim_rule(types: Sequence[Tensor], attrs: Attrs) -> Tensor:  # noqa: ARG001
     return Tensor(i64, ())
 
 
-def _evaluate_dim(operands: Sequence[Any], attrs: Attrs) -> Any:
+def _evaluate_dim(operands: Sequence[Any], attrs: Attrs) -> Any:  # noqa: ARG001
     return torch.tensor(attrs["value"], dtype=torch.int64)
 
 

@@ -55,7 +55,7 @@ def _reduce_rule(accepted: frozenset[str]) -> Rule:
 
 
 def wrapped(x: Any, acc: DType) -> Any:
-    """The operand in the accumulator's dtype; uint64 by its bits, unsigned accumulators as int64."""
+    """The operand in the accumulator's dtype; uint64 and unsigned accumulators as int64."""
     if x.dtype is torch.uint64:
         x = x.view(torch.int64)
     target = torch_dtype(acc)

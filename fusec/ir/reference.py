@@ -145,7 +145,7 @@ _VIEWED_AS = {
 
 
 def to_torch(constant: Constant) -> TorchTensor:
-    """The constant as a CPU tensor that shares its memory (but int4, float4). Do not write to it."""
+    """The constant as a CPU tensor on the same memory (but for 4-bit types). Do not write to it."""
     return array_to_torch(constant.array, constant.type.dtype)
 
 
@@ -180,7 +180,7 @@ class _Holder:
 
 
 def to_numpy(x: TorchTensor, dtype: DType) -> np.ndarray[Any, Any]:
-    """The inverse of `array_to_torch`: a numpy array of ``dtype`` that shares memory where it can."""
+    """The inverse of `array_to_torch`: an array of ``dtype`` that shares memory where it can."""
     x = x.detach().cpu()
     if dtype.name in _CONVERTED:
         return np.asarray(x.numpy()).astype(dtype.numpy)
