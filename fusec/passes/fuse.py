@@ -14,6 +14,7 @@ from fusec.passes.base import Context, Pass
 from fusec.passes.fuse_body import boundary, build_body, origins_of
 from fusec.passes.fuse_groups import Group, Partition, distinct_edges, upper_bytes
 from fusec.target import Target
+from fusec.tile.lower import lower
 from fusec.tile.program import Refusal, TileProgram
 
 
@@ -22,7 +23,7 @@ class Fuse(Pass):
     """Partition the graph into kernels.
 
     1. Every computing node ends up in a ``fused`` node whose body is one kernel: `tile.lower` returns
-       a program for it. What has no tile form becomes an ``extern`` call of that one core op.
+       a program for it. What has no tile form stays itself: one library call of that core op.
     2. Groups grow by the modelled time that a merge saves on the tightest target; a merge that is
        illegal or slower is refused with a reason.
     3. Views are repeated for each reader, so that each can be absorbed; those left over are aliases.
@@ -58,7 +59,9 @@ def _is_settled(node: Node) -> bool:
     """Whether an earlier run of this pass made or left it."""
     if node.is_constant or node.op.name in ("fused", "extern") or node.graphs:
         return True
-    return is_alias_view(node) and all(u.op.name in ("fused", "extern") or u.graphs for u in node.result.users)
+    if is_alias_view(node):
+        return all(_is_settled(u) for u in node.result.users)
+    return isinstance(lower(build_body(boundary([node]))), Refusal)
 
 
 def is_pure_view(node: Node) -> bool:
@@ -139,28 +142,44 @@ def _copy(graph: Graph, value: Value) -> Value:
 def rewrite(graph: Graph, partition: Partition) -> None:
     """Replace each group by its node, in the order of the partition."""
     shared: dict[tuple[object, ...], Value] = {}
+    layouts: dict[Value, Storage] = {}
     for group in partition.groups:
-        if group.is_view and not _needs_kernel(group):
+        if group.is_view and _stays_view(group, layouts):
             for node in group.nodes:
                 _keep_view(graph, node, shared)
         elif isinstance(group.result, Refusal):
             for node in group.nodes:
-                _keep_opaque(graph, node)
+                graph.move_before(node, None)
         else:
             _emit(graph, group)
 
 
-def _needs_kernel(group: Group) -> bool:
-    """Views need a kernel when they are no window of their operand, or a graph output not laid out as one."""
+def _stays_view(group: Group, layouts: dict[Value, Storage]) -> bool:
+    """Whether the group's views are windows of what they read; notes their layouts if so.
+
+    A graph output must be laid out as a whole tensor that a kernel wrote.
+    """
+    found: dict[Value, Storage] = {}
     for node in group.nodes:
-        alias = alias_of(node, contiguous(node.operands[0]))
+        source = node.operands[0]
+        before = found.get(source) or layouts.get(source) or contiguous(source)
+        alias = alias_of(node, before)
         if alias is None:
-            return True
-        if node.result.is_output and alias != contiguous(node.result):
-            return True
-        if node.result.is_output and node.operands[0].node is None:
-            return True
-    return False
+            return False
+        if node.result.is_output and not _is_whole_kernel_result(node, alias):
+            return False
+        found[node.result] = alias
+    layouts.update(found)
+    return True
+
+
+def _is_whole_kernel_result(node: Node, alias: Storage) -> bool:
+    value = node.operands[0]
+    while value.node is not None and value.node.op.is_view:
+        value = value.node.operands[0]
+    written = value.node is not None and not value.node.is_constant
+    same_size = value.type.numel == node.result.type.numel
+    return written and same_size and alias == contiguous(node.result)
 
 
 def _keep_view(graph: Graph, node: Node, shared: dict[tuple[object, ...], Value]) -> None:
@@ -171,25 +190,6 @@ def _keep_view(graph: Graph, node: Node, shared: dict[tuple[object, ...], Value]
         return
     shared.setdefault(key, node.result)
     graph.move_before(node, None)
-
-
-def _keep_opaque(graph: Graph, node: Node) -> None:
-    """Move a node with no tile form to the end: an ``extern`` call of the core op itself."""
-    graph.move_before(node, None)
-    if node.op.name in ("fused", "extern") or node.graphs:
-        return
-    arguments = tuple(sorted((k, v) for k, v in node.attrs.items() if v is not None))
-    attrs = {"function": f"core.{node.op.name}", "arguments": arguments}
-    call = graph.create(
-        "extern",
-        node.operands,
-        attrs,
-        names=[r.name for r in node.results],
-        origins=node.origins,
-        region=node.region,
-        types=[r.type for r in node.results],
-    )
-    graph.replace_node(node, call.results)
 
 
 def _emit(graph: Graph, group: Group) -> None:

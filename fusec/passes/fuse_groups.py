@@ -21,6 +21,7 @@ from fusec.tile.lower import lower
 from fusec.tile.program import Refusal, TileProgram
 
 BODY_LIMIT = 96  # nodes in one body: keeps growth linear in the graph, and kernels readable
+Entry = tuple[int, float, int, int, int, int]  # prologue?, -seconds saved, both groups, their versions
 CYCLE = Refusal("cycle", "a path leaves the kernel and comes back to it")
 
 
@@ -42,14 +43,6 @@ class Group:
     def is_view(self) -> bool:
         """Whether it only renames memory (a concat or a pad moves data)."""
         return all(n.op.is_view and n.op.name not in ("concat", "pad") for n in self.nodes)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What was last said of a pair of groups."""
-
-    refusal: Refusal
-    seconds: float = 0.0
 
 
 class Partition:
@@ -103,7 +96,7 @@ class Partition:
 
     def _round(self) -> bool:
         changed = False
-        heap: list[tuple[float, int, int, int, int, int]] = []
+        heap: list[Entry] = []
         groups = {g.index: g for g in self.groups}
         for group in groups.values():
             for consumer in group.consumers:
@@ -128,12 +121,16 @@ class Partition:
                 self._push(heap, merged, other)
         return changed
 
-    def _push(self, heap: list[tuple[float, int, int, int, int, int]], a: Group, b: Group) -> None:
-        """Queue a pair if merging it is legal and saves time."""
+    def _push(self, heap: list[Entry], a: Group, b: Group) -> None:
+        """Queue a pair if merging it is legal and saves time.
+
+        What follows a contraction or reduction joins it before what precedes one: an epilogue is
+        computed once an element, a prologue once for every tile that reads it.
+        """
         saved = self._saving(a, b)
         if saved is not None:
-            epilogue = 0 if self._is_light(b) else 1
-            heapq.heappush(heap, (-saved, epilogue, a.index, b.index, a.version, b.version))
+            prologue = 0 if self._is_light(b) else 1
+            heapq.heappush(heap, (prologue, -saved, a.index, b.index, a.version, b.version))
 
     @staticmethod
     def _is_light(group: Group) -> bool:

@@ -135,7 +135,7 @@ def window_space(node: Node) -> Space:
     x, r = symbol("x", below=outputs), symbol("r", below=extent)
     index = delinearize(x, shape)
     names = ("n", "c", "oh", "ow") if len(shape) == 4 else tuple(f"i{d}" for d in range(len(shape)))
-    kind = "window" if node.op.is_window or is_depthwise(node) else "reduction"
+    kind = "window" if is_window else "reduction"
     axes = grid_axis("x", outputs, 1024) + ((inner,) if inner is not None else ())
     return Space(kind, axes, named_parts(names, index), node, index, outputs, x, inner, r, extent)
 
@@ -154,11 +154,6 @@ def tap_shape(node: Node) -> tuple[Dim, ...]:
 
 def _div(dim: Dim, by: int) -> Dim:
     return dim // by
-
-
-def is_depthwise(node: Node) -> bool:
-    """A convolution with one input channel a group."""
-    return node.op.name in ("conv", "conv_transpose") and tap_shape(node)[0] == 1 and node.attrs["groups"] > 1
 
 
 def contraction_space(node: Node) -> Space:
@@ -251,7 +246,7 @@ def result_index(space: Space, shape: tuple[Dim, ...]) -> Position | None:
     numel = product(shape)
     if anchor_shape is not None:
         return delinearize(linearize(space.anchor_index, anchor_shape), shape) if numel == space.rows else None
-    if numel == space.rows and not (space.reduce_shape and space.inner_extent == 1):
+    if numel == space.rows:
         return delinearize(space.row, shape)
     if space.reduce_shape and space.is_trailing and numel == space.rows * space.inner_extent:
         return delinearize(space.row * space.inner_extent + space.inner_symbol, shape)
