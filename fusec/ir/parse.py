@@ -16,17 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from fusec.errors import InvalidText
 from fusec.ir.constant import Constant
 from fusec.ir.graph import Graph, Value
+from fusec.ir.literals import read_array
 from fusec.ir.op import Kind, Op, get_op
 from fusec.ir.scan import Scanner
 from fusec.ir.storage import ARENA, INPUT, OUTPUT, WEIGHT, Root, Storage
 from fusec.ir.sym import Symbol
-from fusec.ir.types import COMPLEX, DType, Tensor
+from fusec.ir.types import Tensor
 
 _MAX_DEPTH = 32
 Weights = Mapping[str, Constant] | None
+Elements = tuple[str, ...]  # one element: a number, or the parts of a complex one
 
 
 def parse_graph(text: str, weights: Weights = None) -> Graph:
@@ -36,7 +37,10 @@ def parse_graph(text: str, weights: Weights = None) -> Graph:
     and column of what does not parse, is not declared, or has another type than inferred.
     """
     scanner = Scanner(text)
-    graph = _Parser(scanner, weights).graph({}, 0)
+    try:
+        graph = _Parser(scanner, weights).graph({}, 0)
+    except RecursionError:
+        scanner.error("lists are nested too deep")
     if scanner.skip() != len(text):
         scanner.error("nothing is expected after the graph")
     if not graph.output_names:
@@ -173,10 +177,6 @@ class _Body:
             s.error(f"%{name} is not defined", at)
         return self.values[name]
 
-    def _result_name(self) -> str:
-        self.s.expect("%")
-        return self.s.name()
-
     # -- nodes -----------------------------------------------------------------------------------
 
     def nodes(self) -> None:
@@ -198,28 +198,23 @@ class _Body:
     def _node(self) -> None:
         s = self.s
         start = s.skip()
-        names: list[str] = []
-        while s.peek("%"):
-            names.append(self._result_name())
-            s.expect("," if s.peek(",") else "=")
+        names = self._result_names()
         at = s.skip()
         op = self._op()
         if op.name == "constant":
-            operands: list[Value] = []
-            read = self._constant()
+            operands, payload, attrs = [], self._payload(), {}
         else:
-            operands = s.items("(", ")", self._use)
-            attrs = self._attributes(op)
-            read = lambda types: attrs  # noqa: E731, ARG005
+            operands, payload, attrs = s.items("(", ")", self._use), "", self._attributes(op)
         types, storages = self._types(len(names))
+        if op.name == "constant":
+            attrs = {"data": self._data(payload, types, at)}
         origins, region = self._origins()
-        graphs = self._graphs()
         try:
             node = self.graph.create(
                 op,
                 operands,
-                read(types),
-                graphs=graphs,
+                attrs,
+                graphs=self._graphs(),
                 names=names,
                 origins=origins,
                 region=region,
@@ -229,6 +224,14 @@ class _Body:
         self._check(node.results, names, types, start)
         for value, name, storage in zip(node.results, names, storages, strict=True):
             self._define(value, name, storage, start)
+
+    def _result_names(self) -> list[str]:
+        names: list[str] = []
+        while self.s.peek("%"):
+            self.s.expect("%")
+            names.append(self.s.name())
+            self.s.expect("," if self.s.peek(",") else "=")
+        return names
 
     def _op(self) -> Op:
         at = self.s.skip()
@@ -336,29 +339,14 @@ class _Body:
 
     # -- constants -------------------------------------------------------------------------------
 
-    def _constant(self) -> Callable[[list[Tensor]], dict[str, Any]]:
+    def _payload(self) -> str | list[Elements]:
+        """What a constant holds: the name of a weight, or its elements."""
         s = self.s
-        at = s.skip()
         if s.accept("@"):
-            weight = s.name()
-            return lambda types: {"data": self._weight(weight, types, at)}
-        if s.peek("["):
-            texts = s.items("[", "]", self._element)
-        else:
-            texts = [self._element()]
-        return lambda types: {"data": self._literal(texts, types, at)}
+            return s.name()
+        return s.items("[", "]", self._element) if s.peek("[") else [self._element()]
 
-    def _weight(self, weight: str, types: list[Tensor], at: int) -> Constant:
-        if self.parser.weights is not None:
-            if weight not in self.parser.weights:
-                self.s.error(f"there is no weight {weight}", at)
-            return self.parser.weights[weight]
-        if not types or not types[0].is_static:
-            self.s.error("a constant has one result of static shape", at)
-        zero = np.zeros((), types[0].dtype.numpy)
-        return Constant(np.broadcast_to(zero, tuple(map(int, types[0].shape))), weight)  # type: ignore[arg-type]
-
-    def _element(self) -> tuple[str, ...]:
+    def _element(self) -> Elements:
         s = self.s
         if s.accept_word("complex"):
             return tuple(s.items("(", ")", s.number))
@@ -367,36 +355,23 @@ class _Body:
                 return (word,)
         return (s.number(),)
 
-    def _literal(self, texts: list[tuple[str, ...]], types: list[Tensor], at: int) -> Constant:
-        if not types or not types[0].is_static:
+    def _data(self, payload: str | list[Elements], types: list[Tensor], at: int) -> Constant:
+        weights = self.parser.weights
+        if isinstance(payload, str) and weights is not None:
+            if payload not in weights:
+                self.s.error(f"there is no weight {payload}", at)
+            return weights[payload]
+        if len(types) != 1 or not types[0].is_static:
             self.s.error("a constant has one result of static shape", at)
-        dtype, shape = types[0].dtype, tuple(map(int, types[0].shape))  # type: ignore[arg-type]
         try:
-            elements = [read_element(parts, dtype) for parts in texts]
-            array = np.array(elements, dtype=dtype.numpy).reshape(shape)
+            if isinstance(payload, str):
+                return _placeholder(payload, types[0])
+            return read_array(payload, types[0])
         except (ValueError, OverflowError, KeyError):
-            self.s.error(f"the elements do not fit {types[0]}", at)
-        return Constant(array)
+            self.s.error(f"the data do not fit {types[0]}", at)
 
 
-def read_element(parts: tuple[str, ...], dtype: DType) -> Any:
-    """One element of the dtype, rounded once; ValueError or OverflowError if it does not fit."""
-    if dtype.kind == COMPLEX:
-        real, imag = map(float, parts)
-        return dtype.numpy.type(complex(real, imag))
-    (text,) = parts
-    if dtype.kind == "bool":
-        return {"true": True, "false": False}[text]
-    if not dtype.is_float:
-        low = -(1 << (dtype.bits - 1)) if dtype.kind == "int" else 0
-        if not low <= int(text) < low + (1 << dtype.bits):
-            raise OverflowError(text)
-        return np.array(int(text)).astype(dtype.numpy)[()]
-    if text.startswith("nan("):
-        bits = bytes.fromhex(text[6:-1])[::-1]
-        return np.frombuffer(bits, dtype.numpy)[0]
-    wide = float(text) if dtype.bits == 64 else np.float32(text)
-    return np.asarray(wide).astype(dtype.numpy)[()]
-
-
-__all__ = ["InvalidText", "parse_graph", "read_element"]
+def _placeholder(name: str, type: Tensor) -> Constant:
+    """Zeros that take no memory."""
+    zero = np.zeros((), type.dtype.numpy)
+    return Constant(np.broadcast_to(zero, [int(d) for d in type.shape if isinstance(d, int)]), name)

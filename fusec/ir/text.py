@@ -27,15 +27,14 @@ from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Any
 
-import numpy as np
-
 from fusec.errors import InternalError
 from fusec.ir.constant import Constant
 from fusec.ir.graph import Graph, Node, Value
+from fusec.ir.literals import array_text, scalar_text
 from fusec.ir.op import REQUIRED, Kind, Op
 from fusec.ir.storage import Storage
 from fusec.ir.sym import Dim, Symbol
-from fusec.ir.types import COMPLEX, Tensor
+from fusec.ir.types import Tensor
 
 BARE = r"[\w.$/-]+"
 _is_bare = re.compile(BARE, re.ASCII).fullmatch
@@ -194,20 +193,13 @@ def argument_text(value: Any) -> str:
     return scalar_text(value)
 
 
-def scalar_text(value: bool | int | float) -> str:
-    """``true``, ``1``, ``1.0``, ``inf``, ``nan``."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(float(value)) if isinstance(value, float) else str(int(value))
-
-
 # -- constants -----------------------------------------------------------------------------------
 
 
 def _constant_call(node: Node) -> str:
     data: Constant = node.attrs["data"]
     if is_inline(data):
-        return f"constant {_array_text(data)}"
+        return f"constant {array_text(data)}"
     return f"constant @{name(weight_name(node))}"
 
 
@@ -240,36 +232,3 @@ def collect_weights(graph: Graph) -> dict[str, Constant]:
 def _add_weight(found: dict[str, Constant], key: str, data: Constant) -> None:
     if found.setdefault(key, data) != data:
         raise InternalError(f"two different constants are named {key}")
-
-
-def _array_text(data: Constant) -> str:
-    elements = data.array.reshape(-1)
-    if data.is_literal:
-        return _element_text(elements[0], data)
-    return f"[{', '.join(_element_text(e, data) for e in elements)}]"
-
-
-def _element_text(element: Any, data: Constant) -> str:
-    dtype = data.type.dtype
-    if dtype.kind == COMPLEX:
-        return f"complex({float(element.real)!r}, {float(element.imag)!r})"
-    if not dtype.is_float:
-        return scalar_text(bool(element) if dtype.kind == "bool" else int(element))
-    if element != element:
-        return _nan_text(element)
-    if dtype.bits == 64:
-        return repr(float(element))
-    return _shortest(np.float32(element))
-
-
-def _shortest(value: np.float32) -> str:
-    """The fewest digits that read back as the same float32, spelled as Python does."""
-    text = str(value)
-    return text if any(c in text for c in ".einf") else f"{text}.0"
-
-
-def _nan_text(element: Any) -> str:
-    """NaNs of other bits than the usual ones keep them."""
-    bits = np.asarray(element).tobytes()
-    usual = np.asarray(np.nan).astype(element.dtype).tobytes()
-    return "nan" if bits == usual else f"nan(0x{bits[::-1].hex()})"
