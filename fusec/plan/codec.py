@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, TypeVar
 
-from fusec.ir.sym import Expr, Symbol, free_symbols, parse
+from fusec.ir.sym import Dim, Expr, Symbol, free_symbols, parse
 from fusec.ir.types import DType, dtype
 from fusec.plan.hints import Shape, fields_of, shape_of
 from fusec.plan.json_data import CodecError, check_keys, expect, from_json, to_json
@@ -93,7 +94,7 @@ class _Encoder:
             self.note(inner)
         self.symbols[s.name] = s
 
-    def dim(self, value: Expr) -> str:
+    def text(self, value: Expr) -> str:
         for s in free_symbols(value):
             self.note(s)
         return str(value)
@@ -110,7 +111,7 @@ class _Encoder:
         return {key: self.encode(v, shape.parts[0]) for key, v in value.items()}
 
     def _dataclass(self, value: Any, shape: Shape) -> dict[str, Any]:
-        cls = type(value)
+        cls: Any = type(value)
         tag = {TAG: cls.__name__} if shape.tagged else {}
         return tag | {name: self.encode(getattr(value, name), h) for name, h in fields_of(cls)}
 
@@ -125,12 +126,27 @@ class _Encoder:
         if isinstance(value, DType):
             return {"dtype": value.short}
         if isinstance(value, Expr):
-            return {"dim": self.dim(value)}
+            return {"dim": self.text(value)}
         return _scalar_out(value)
 
-    def _symbol(self, value: Symbol, shape: Shape) -> str:  # noqa: ARG002
+    def _symbol(self, value: Symbol, _: Shape) -> str:
         self.note(value)
         return value.name
+
+    def _dim(self, value: Dim, _: Shape) -> int | str:
+        return value if isinstance(value, int) else self.text(value)
+
+    def _scalar(self, value: Any, _: Shape) -> Any:
+        return _scalar_out(value)
+
+    def _dtype(self, value: DType, _: Shape) -> str:
+        return value.short
+
+    def _bytes(self, value: bytes, _: Shape) -> str:
+        return value.hex()
+
+    def _enum(self, value: Enum, _: Shape) -> Any:
+        return value.value
 
 
 def _scalar_out(value: Any) -> Any:
@@ -187,7 +203,7 @@ class _Decoder:
     def _optional(self, data: Any, shape: Shape, place: str) -> Any:
         return None if data is None else self.decode(data, shape.parts[0], place)
 
-    def _dim(self, data: Any, shape: Shape, place: str) -> Any:  # noqa: ARG002
+    def _dim(self, data: Any, _: Shape, place: str) -> Any:
         if not isinstance(data, str):
             return expect(data, int, place)
         try:
@@ -195,7 +211,7 @@ class _Decoder:
         except (ValueError, ZeroDivisionError, RecursionError) as error:
             raise CodecError(place, str(error)) from None
 
-    def _symbol(self, data: Any, shape: Shape, place: str) -> Symbol:  # noqa: ARG002
+    def _symbol(self, data: Any, _: Shape, place: str) -> Symbol:
         name = expect(data, str, place)
         if name not in self.symbols:
             raise CodecError(place, f"{name} is not a symbol of the document")
@@ -225,16 +241,24 @@ class _Decoder:
             choices = ", ".join(str(e.value) for e in shape.parts[0])
             raise CodecError(place, f"{data!r} is not one of {choices}") from None
 
+    def _scalar(self, data: Any, shape: Shape, place: str) -> Any:
+        if isinstance(data, dict) and float in shape.parts:
+            return _float_in(data, place)
+        if shape.parts == (float,) and type(data) is int:
+            return float(data)
+        if type(data) not in shape.parts:
+            names = " or ".join(sorted(p.__name__ for p in shape.parts))
+            raise CodecError(place, f"{data!r} where {names} is expected")
+        return data
 
-def _scalar_in(data: Any, shape: Shape, place: str) -> Any:
-    if isinstance(data, dict) and float in shape.parts:
-        return _float_in(data, place)
-    if shape.parts == (float,) and type(data) is int:
-        return float(data)
-    if type(data) not in shape.parts:
-        names = " or ".join(sorted(p.__name__ for p in shape.parts))
-        raise CodecError(place, f"{data!r} where {names} is expected")
-    return data
+    def _bytes(self, data: Any, _: Shape, place: str) -> bytes:
+        try:
+            return bytes.fromhex(expect(data, str, place))
+        except ValueError as error:
+            raise CodecError(place, f"not hexadecimal: {error}") from None
+
+    def _dtype(self, data: Any, _: Shape, place: str) -> DType:
+        return _dtype_in(data, place)
 
 
 def _float_in(data: dict[str, Any], place: str) -> float:
@@ -257,10 +281,11 @@ _ENCODERS: dict[str, Callable[[_Encoder, Any, Shape], Any]] = {
     "optional": _Encoder._optional,
     "free": _Encoder._free,
     "symbol": _Encoder._symbol,
-    "dim": lambda e, v, s: v if isinstance(v, int) else e.dim(v),
-    "scalar": lambda e, v, s: _scalar_out(v),
-    "dtype": lambda e, v, s: v.short,
-    "enum": lambda e, v, s: v.value,
+    "dim": _Encoder._dim,
+    "scalar": _Encoder._scalar,
+    "dtype": _Encoder._dtype,
+    "bytes": _Encoder._bytes,
+    "enum": _Encoder._enum,
 }
 _DECODERS: dict[str, Callable[[_Decoder, Any, Shape, str], Any]] = {
     "sequence": _Decoder._sequence,
@@ -270,7 +295,8 @@ _DECODERS: dict[str, Callable[[_Decoder, Any, Shape, str], Any]] = {
     "free": _Decoder._free,
     "symbol": _Decoder._symbol,
     "dim": _Decoder._dim,
-    "scalar": lambda d, v, s, p: _scalar_in(v, s, p),
-    "dtype": lambda d, v, s, p: _dtype_in(v, p),
+    "scalar": _Decoder._scalar,
+    "dtype": _Decoder._dtype,
+    "bytes": _Decoder._bytes,
     "enum": _Decoder._enum,
 }

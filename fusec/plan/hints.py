@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Mapping
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from fusec.ir.sym import Expr, Symbol
@@ -26,14 +26,16 @@ class Shape:
     tagged: bool = False  # of a dataclass: one of several classes
 
 
-@lru_cache(maxsize=None)
-def fields_of(cls: type) -> tuple[tuple[str, Any], ...]:
+@cache
+def fields_of(cls: Any) -> tuple[tuple[str, Any], ...]:
+    """The fields of a dataclass with their resolved hints."""
     hints = typing.get_type_hints(cls)
     return tuple((f.name, hints[f.name]) for f in dataclasses.fields(cls))
 
 
-@lru_cache(maxsize=None)
+@cache
 def shape_of(hint: Any) -> Shape:
+    """The hint taken apart; TypeError for one that has no JSON form."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple:
         repeats = len(args) == 2 and args[1] is Ellipsis
@@ -64,6 +66,8 @@ def _plain(hint: Any) -> Shape:
         return Shape("symbol")
     if hint is DType:
         return Shape("dtype")
+    if hint is bytes:
+        return Shape("bytes")
     if hint in (str, bool, int, float):
         return Shape("scalar", (hint,))
     if issubclass(hint, Enum):
@@ -74,7 +78,7 @@ def _plain(hint: Any) -> Shape:
     raise TypeError(f"{hint} has no JSON form")
 
 
-def _leaves(cls: type) -> list[type]:
+def _leaves(cls: Any) -> list[Any]:
     """The classes at the ends of a class hierarchy, in order of declaration."""
-    below = cls.__subclasses__()
+    below: list[Any] = cls.__subclasses__()
     return [leaf for sub in below for leaf in _leaves(sub)] if below else [cls]

@@ -10,7 +10,7 @@ _JSON_NAMES = {dict: "an object", list: "a list", str: "a string", int: "an inte
 
 
 class CodecError(ValueError):
-    """JSON data that is not what its type says; the message begins with the place, as ``$.a[0]``."""
+    """JSON data that is not what its type says; the message begins with the place (``$.a[0]``)."""
 
     def __init__(self, place: str, message: str) -> None:
         super().__init__(f"{place}: {message}")
@@ -46,12 +46,14 @@ def _refuse_constant(text: str) -> Any:
 
 
 def expect(data: Any, kind: type, place: str) -> Any:
+    """``data``, when it is exactly of ``kind``."""
     if type(data) is not kind:
         raise CodecError(place, f"{_JSON_NAMES[kind]} is expected")
     return data
 
 
 def check_keys(data: Any, wanted: Sequence[str], place: str) -> None:
+    """CodecError unless ``data`` is an object with exactly these keys."""
     found = expect(data, dict, place)
     missing = [key for key in wanted if key not in found]
     if missing:
