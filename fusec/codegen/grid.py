@@ -20,6 +20,20 @@ def grid_count(program: TileProgram, config: Config, symbols: Mapping[str, int])
     return evaluate(grid_size(program, config), symbols)
 
 
+def check_config(program: TileProgram, config: Config, symbols: Mapping[str, int]) -> None:
+    """ValueError if a tile is no power of two or reaches past an axis that has no masks."""
+    for axis in program.axes:
+        if not axis.is_vector:
+            continue
+        tile, extent = config.tile(axis.name), evaluate(axis.extent, symbols)
+        if tile < 1 or tile & (tile - 1):
+            raise ValueError(f"{axis.block} = {tile} is not a power of two")
+        if not axis.masked and extent % tile:
+            raise ValueError(f"{axis.block} = {tile} does not divide {axis.name}'s {extent}")
+        if axis.role is Role.FULL and tile < extent:
+            raise ValueError(f"{axis.block} = {tile} does not hold {axis.name}'s {extent}")
+
+
 def _steps(axis: Axis, config: Config) -> Dim:
     return axis.extent if axis.role is Role.BATCH else ceildiv(axis.extent, config.tile(axis.name))
 

@@ -8,15 +8,15 @@ The interpreter swaps parts of ``triton.language`` while it runs, so one kernel 
 from __future__ import annotations
 
 import ast
-import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fusec.codegen.grid import grid_count
+from fusec.codegen.grid import check_config, grid_count
 from fusec.codegen.interpreter_patch import Language, patched
 from fusec.codegen.names import identifier
 from fusec.codegen.printer import print_kernel
+from fusec.codegen.source import LOCK
 from fusec.errors import EnvironmentProblem, InternalError
 from fusec.tile.kernel import Config
 from fusec.tile.program import TileProgram
@@ -24,7 +24,7 @@ from fusec.tile.program import TileProgram
 if TYPE_CHECKING:
     import torch
 
-_LOCK = threading.RLock()
+
 
 
 def launch_interpreted(
@@ -47,8 +47,9 @@ def launch_interpreted(
     arguments: list[Any] = [_pointer(tensors[b.name]) for b in buffers]
     arguments += [_integer(symbols[s.name], program.wide) for s in program.symbols]
     arguments += [config.tile(a.name) for a in program.axes if a.is_vector]
+    check_config(program, config, symbols)
     count = grid_count(program, config, symbols)
-    with _LOCK, patched(function) as builder:
+    with LOCK, patched(function) as builder:
         builder.set_grid_dim(count, 1, 1)
         for point in range(count):
             builder.set_grid_idx(point, 0, 0)
