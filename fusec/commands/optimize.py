@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fusec.commands.files import cannot_write, check_output, require_model
+from fusec.commands.emit import Emitter
+from fusec.commands.files import check_output, require_model
 from fusec.commands.group import Command
 from fusec.commands.params import DIM, PATH, SHAPE
 from fusec.commands.talk import Talk, result, result_json
 
 if TYPE_CHECKING:
     from fusec.compiler import CompileOptions, Stages
+    from fusec.commands.verify import Verdict
     from fusec.plan import Plan
 
 
@@ -72,42 +74,62 @@ def command(
     from fusec.compiler import Stages, compile_model
     from fusec.plan import write_plan
 
-    target = check_output(output or model.with_suffix(".plan"), require_model(model))
+    path = check_output(output or model.with_suffix(".plan"), require_model(model))
     given["golden"] = given["golden"] or then_verify
-    options = compile_options(given)
+    emitter = Emitter(emit) if emit is not None else None
+    observe = emitter.observe if emitter is not None else None
     with talk.progress("optimize") as advance:
         stages = Stages(lambda name: advance(0, 1, name))
-        plan = compile_model(model, options, stages=stages, jobs=jobs)
+        options = compile_options(given)
+        plan = compile_model(model, options, stages=stages, jobs=jobs, observe=observe)
         with stages("write"):
-            _write(write_plan, plan, target)
-    if emit is not None:
-        from fusec.commands.emit import emit_parts
-
-        emit_parts(plan, target, emit)
-    _report(plan, target, stages, as_json, talk)
-    if then_verify:
-        _verify(plan, talk)
-
-
-def _write(write: Any, plan: Plan, path: Path) -> None:
-    try:
-        write(plan, path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-
-
-def _report(plan: Plan, model: Path, path: Path, stages: Stages, as_json: bool) -> None:
-    from fusec.explain.counts import count_plan
-    from fusec.explain.summary import aligned, counts_rows, seconds_text, target_counts, target_rows
-
-    counts = count_plan(plan)
+            write_plan(plan, path)
+    if emitter is not None:
+        emitter.plan(plan)
+    verdict = _verify(plan, talk) if then_verify else None
     if as_json:
-        seconds = {name: round(s, 3) for name, s in stages.seconds.items()}
-        targets = target_counts(plan)
-        result_json({"plan": str(path), **counts.as_json(), "seconds": seconds, "targets": targets})
-        return
-    rows = [*counts_rows(counts), *target_rows(plan), ("time", seconds_text(stages.seconds))]
-    result("\n".join([f"{model} -> {path}", *aligned(rows)]))
+        result_json(_as_json(plan, path, stages, verdict))
+    else:
+        result(_as_text(plan, model, path, stages, verdict))
+    if verdict is None:
+        talk.say(_next_step(plan, model, path))
+    else:
+        verdict.raise_for_mismatch()
+
+
+def _verify(plan: Plan, talk: Talk) -> Verdict:
+    """Run the kernels in the interpreter and compare with the golden outputs just made."""
+    from fusec.commands.verify import verify_case
+    from fusec.verification.case import case_of_plan
+
+    assert plan.golden is not None
+    return verify_case(plan, case_of_plan(plan.golden), talk, "interpreter")
+
+
+def _as_json(plan: Plan, path: Path, stages: Stages, verdict: Verdict | None) -> dict[str, Any]:
+    from fusec.explain.counts import count_plan
+    from fusec.explain.summary import target_counts
+
+    return {
+        "plan": str(path),
+        **count_plan(plan).as_json(),
+        "seconds": {name: round(s, 3) for name, s in stages.seconds.items()},
+        "targets": target_counts(plan),
+        **({} if verdict is None else {"verify": verdict.as_json()}),
+    }
+
+
+def _as_text(
+    plan: Plan, model: Path, path: Path, stages: Stages, verdict: Verdict | None
+) -> str:
+    from fusec.commands.verify import verdict_text
+    from fusec.explain.counts import count_plan
+    from fusec.explain.summary import aligned, counts_rows, seconds_text, target_rows
+
+    rows = [*counts_rows(count_plan(plan)), *target_rows(plan)]
+    rows.append(("time", seconds_text(stages.seconds)))
+    lines = [f"{model} -> {path}", *aligned(rows)]
+    return "\n".join(lines if verdict is None else [*lines, verdict_text(verdict)])
 
 
 def _next_step(plan: Plan, model: Path, path: Path) -> str:

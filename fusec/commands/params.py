@@ -68,3 +68,18 @@ class RangeType(click.ParamType):
 
 
 SHAPE, DIM, RANGE = ShapeType(), DimType(), RangeType()
+
+
+class SizeType(click.ParamType):
+    """``NAME=8`` as (name, 8)."""
+
+    name = "NAME=N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        name, _, size = str(value).rpartition("=")
+        if not name or not size.isdigit():
+            self.fail(f"{value!r} is not a size such as batch=8", param, ctx)
+        return name, int(size)
+
+
+SIZE = SizeType()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fusec.commands.devices import device_option, open_session
-from fusec.commands.files import check_output, require_plan, whole_file
+from fusec.commands.files import check_output, require_plan, write_whole
 from fusec.commands.group import Command
 from fusec.commands.params import PATH, RANGE, SIZE
 from fusec.commands.talk import Talk, result, result_json
 from fusec.errors import UsageError
 
 if TYPE_CHECKING:
+    from fusec.ir.graph import Graph
     from fusec.verification.data import Array
 
 
@@ -79,13 +81,14 @@ def describe(name: str, array: Array) -> dict[str, Any]:
     }
 
 
-def _save(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write an .npz; dtypes that numpy cannot name are widened to float32, which is exact."""
+def npz_bytes(arrays: Mapping[str, Array]) -> bytes:
+    """An .npz file; dtypes that numpy cannot name are widened to float32, which is exact."""
     import numpy as np
 
     plain = {k: a if a.dtype.isbuiltin == 1 else a.astype(np.float32) for k, a in arrays.items()}
-    with whole_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **plain)  # type: ignore[arg-type]
+    file = io.BytesIO()
+    np.savez(file, **plain)  # type: ignore[arg-type]
+    return file.getvalue()
 
 
 @click.command("run", cls=Command)
@@ -124,7 +127,7 @@ def command(
     session = open_session(loaded, device, talk)
     outputs = session.run({**drawn, **given})
     if output is not None:
-        _save(output, outputs)
+        write_whole(output, npz_bytes(outputs))
     report = [describe(name, array) for name, array in outputs.items()]
     if as_json:
         result_json({"device": session.device, "outputs": report})
@@ -137,3 +140,25 @@ def _check_names(given: Mapping[str, Array], names: list[str]) -> None:
     unknown = sorted(set(given) - set(names))
     if unknown:
         raise UsageError(f"there is no input {unknown[0]!r}", hint=f"inputs: {', '.join(names)}")
+
+
+def _sizes(graph: Graph, given: Mapping[str, Array], sizes: dict[str, int]) -> dict[str, int]:
+    """Sizes of symbolic dims: as asked for, and as the given inputs have them."""
+    from fusec.ir.sym import Expr, free_symbols
+
+    for value in graph.inputs:
+        array = given.get(value.name)
+        for dim, size in zip(value.type.shape, array.shape if array is not None else ()):
+            if isinstance(dim, Expr) and free_symbols(dim)[0].expr == dim:
+                sizes.setdefault(free_symbols(dim)[0].name, size)
+    return sizes
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    shape = "x".join(map(str, row["shape"])) or "scalar"
+    text = f"{row['name']}: {row['dtype']} {shape}"
+    if row["min"] is not None:
+        text += f", {row['min']:.6g} .. {row['max']:.6g}, mean {row['mean']:.6g}"
+    if row["not_finite"]:
+        text += f", {row['not_finite']} not finite"
+    return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,9 @@ def command(
         raise UsageError("--bisect runs the passes again", hint="give the model: --against MODEL")
     loaded = read_plan(require_plan(plan))
     case = choose_case(loaded, plan, against, golden, seed)
-    verify_case(loaded, case, talk, device, rtol, as_json, against if bisect else None)
+    verdict = verify_case(loaded, case, talk, device, rtol, against if bisect else None)
+    result_json(verdict.as_json()) if as_json else result(verdict_text(verdict))
+    verdict.raise_for_mismatch()
 
 
 def choose_case(
@@ -75,29 +77,56 @@ def choose_case(
     )
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison found, and who is to blame."""
+
+    device: str
+    outputs: tuple[Comparison, ...]
+    culprit: Culprit | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every output agrees."""
+        return all(v.ok for v in self.outputs)
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys ``ok`` and ``outputs`` that `verify --json` promises, and the rest."""
+        data: dict[str, Any] = {
+            "ok": self.ok,
+            "device": self.device,
+            "outputs": [v.as_json() for v in self.outputs],
+        }
+        if self.culprit is not None:
+            data["culprit"] = self.culprit.as_json()
+        return data
+
+    def raise_for_mismatch(self) -> None:
+        """CheckFailed when an output differs."""
+        wrong = [v.name for v in self.outputs if not v.ok]
+        if wrong:
+            found = self.culprit is not None
+            hint = None if found else "find the pass or kernel: --against MODEL --bisect"
+            message = f"{len(wrong)} of {len(self.outputs)} outputs differ: {', '.join(wrong[:5])}"
+            raise CheckFailed(message, hint=hint)
+
+
 def verify_case(
     plan: Plan,
     case: Case,
     talk: Talk,
     device: str,
-    rtol: float | None,
-    as_json: bool,
-    model: Path | None,
-) -> None:
-    """Run, compare, report; CheckFailed when an output differs."""
+    rtol: float | None = None,
+    model: Path | None = None,
+) -> Verdict:
+    """Run and compare; with ``model``, look for the culprit of a mismatch."""
     for note in case.notes:
         talk.say(f"reference: {note}")
     name, outputs = execute(plan, case.inputs, device, talk)
-    verdicts = case.compare(outputs, rtol)
-    wrong = [v.name for v in verdicts if not v.ok]
-    culprit = find_culprit(plan, case, model, talk, rtol) if wrong and model is not None else None
-    if as_json:
-        result_json(_as_json(verdicts, name, culprit))
-    else:
-        result(_as_text(verdicts, name, culprit))
-    if wrong:
-        hint = None if model is not None else "find the pass or kernel: --against MODEL --bisect"
-        raise CheckFailed(f"{len(wrong)} of {len(verdicts)} outputs differ: {wrong[0]}", hint=hint)
+    verdict = Verdict(name, case.compare(outputs, rtol))
+    if verdict.ok or model is None:
+        return verdict
+    return replace(verdict, culprit=find_culprit(plan, case, model, talk, rtol))
 
 
 def find_culprit(
@@ -110,32 +139,20 @@ def find_culprit(
         return find(plan, case, model, advance, rtol)
 
 
-def _as_json(
-    verdicts: Sequence[Comparison], device: str, culprit: Culprit | None
-) -> dict[str, Any]:
-    data: dict[str, Any] = {
-        "ok": all(v.ok for v in verdicts),
-        "device": device,
-        "outputs": [v.as_json() for v in verdicts],
-    }
-    if culprit is not None:
-        data["culprit"] = culprit.as_json()
-    return data
-
-
-def _as_text(verdicts: Sequence[Comparison], device: str, culprit: Culprit | None) -> str:
+def verdict_text(verdict: Verdict) -> str:
+    """The verdict for people."""
     from fusec.explain.units import table
 
     rows = [["output", "rel L2", "max abs", "tolerance", ""]]
-    for v in verdicts:
+    for v in verdict.outputs:
         numbers = [_number(v.rel_l2), _number(v.max_abs), _number(v.tolerance)]
         rows.append([v.name, *numbers, "ok" if v.ok else f"WRONG: {v.reason}"])
     lines = [table(rows, right=frozenset({1, 2, 3}))]
-    good = all(v.ok for v in verdicts)
-    verdict = "verified" if good else "NOT verified"
-    lines.append(f"{verdict} on {device} against {verdicts[0].reference}" if verdicts else verdict)
-    if culprit is not None:
-        lines += ["", culprit.text]
+    word = "verified" if verdict.ok else "NOT verified"
+    reference = verdict.outputs[0].reference if verdict.outputs else "nothing"
+    lines.append(f"{word} on {verdict.device} against {reference}")
+    if verdict.culprit is not None:
+        lines.append(verdict.culprit.text)
     return "\n".join(lines)
 
 

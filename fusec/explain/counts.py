@@ -10,7 +10,6 @@ from fusec.ir.graph import Graph, Node, Value
 from fusec.ir.storage import WEIGHT
 from fusec.ir.sym import Dim, evaluate, product, smin
 from fusec.plan import Plan
-from fusec.tile.kernel import Kernel
 from fusec.tile.program import Load, TileProgram
 
 
@@ -44,11 +43,6 @@ def sizes_of(graph: Graph) -> dict[str, int]:
     return {n: s.lo if s.hi is None else s.hi for n, s in graph.symbols.items()}
 
 
-def launched(graph: Graph) -> Iterator[Node]:
-    """The nodes that run: everything but constants and views."""
-    return (n for n in graph.nodes if not n.is_constant and not n.op.is_view)
-
-
 def count_plan(plan: Plan) -> Counts:
     """The figures of ``plan``."""
     at = sizes_of(plan.graph)
@@ -63,8 +57,8 @@ def count_plan(plan: Plan) -> Counts:
     return Counts(
         kernels=len(plan.launches),
         distinct_kernels=len(plan.kernels),
-        nodes_before=plan.trace.nodes_before,
-        nodes_after=plan.trace.nodes_after,
+        nodes_before=int(plan.summary.get("nodes_before", 0)),
+        nodes_after=int(plan.summary.get("nodes_after", 0)),
         arena_bytes=evaluate(plan.memory.arena_bytes, at),
         arena_lower_bound_bytes=evaluate(plan.memory.lower_bound_bytes, at),
         activation_bytes=moved,
@@ -76,7 +70,7 @@ def count_plan(plan: Plan) -> Counts:
 
 def plan_launches(plan: Plan) -> Iterator[tuple[str, Node]]:
     """Each launch's kernel name (empty for externs and control) with its node, in order."""
-    nodes = {node.results[0].name: node for node in plan.graph.nodes if node.results}
+    nodes = plan.nodes
     for launch in plan.launches:
         yield launch.kernel or "", nodes[launch.node]
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from fusec.errors import InvalidPlan
 from fusec.explain.units import human_bytes, shorten, table, wrap
 from fusec.passes.manager import PassRecord, Trace
 from fusec.passes.remarks import MISSED, Remark
+from fusec.plan import Plan
 
-DIFF_LINES = 20
+DIFF_LINES = 20  # shown of each pass
 TOP_MISSED = 10
+
+
+def trace_of(plan: Plan) -> Trace:
+    """The trace that a plan holds; InvalidPlan when it is malformed."""
+    try:
+        return Trace(tuple(PassRecord.from_data(data) for data in plan.trace))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidPlan(f"trace.jsonl is malformed: {error!r}") from None
 
 
 def pass_table(trace: Trace) -> str:
@@ -68,8 +78,24 @@ def missed_text(remarks: Sequence[Remark], width: int, limit: int | None = TOP_M
     return lines
 
 
-def trace_json(trace: Trace) -> dict[str, Any]:
+def trace_text(trace: Trace, width: int, names: Sequence[str] = (), full: bool = False) -> str:
+    """The pass table, diffs and top missed; or those of the passes in ``names`` only."""
+    shown = [r for r in trace.records if not names or r.name in names]
+    lines = [] if names else [pass_table(trace), ""]
+    for record in shown:
+        if record.changed:
+            lines += [*diff_text(record, width, None if full else DIFF_LINES), ""]
+        elif names:
+            lines += [f"== {title(record)}: nothing changed", ""]
+    missed = [r for record in shown for r in record.remarks if r.kind == MISSED]
+    if missed:
+        lines += ["missed, most bytes first:", *missed_text(missed, width)]
+    return "\n".join(lines).rstrip()
+
+
+def trace_json(trace: Trace, names: Sequence[str] = ()) -> dict[str, Any]:
     """The keys ``passes`` and ``remarks`` that `explain --format json` promises."""
+    shown = [r for r in trace.records if not names or r.name in names]
     return {
         "passes": [
             {
@@ -79,24 +105,7 @@ def trace_json(trace: Trace) -> dict[str, Any]:
                 "nodes_after": r.nodes_after,
                 "diff": list(r.diff),
             }
-            for r in trace.records
+            for r in shown
         ],
-        "remarks": [remark_json(r) for r in remarks_of(trace)],
+        "remarks": [r.to_data() for p in shown for r in p.remarks],
     }
-
-
-def remark_json(remark: Remark) -> dict[str, Any]:
-    """One remark as JSON data."""
-    return {
-        "kind": remark.kind,
-        "pass": getattr(remark, "pass_name"),  # noqa: B009
-        "code": remark.code,
-        "origins": list(remark.origins),
-        "message": remark.message,
-        "args": dict(remark.args),
-    }
-
-
-def changed_records(trace: Trace) -> Iterator[PassRecord]:
-    """The passes that changed the graph."""
-    return (r for r in trace.records if r.changed)

@@ -58,7 +58,23 @@ def case_of_model(
 
 def case_of_plan(golden: Golden) -> Case:
     """What a plan stores."""
-    raise NotImplementedError(golden)
+    return Case(
+        dict(golden.inputs),
+        dict(golden.outputs),
+        dict(golden.tolerances),
+        golden.tool,
+        golden.version,
+        golden.seed,
+    )
+
+
+def golden_of_case(case: Case) -> Golden:
+    """A case as a plan stores it."""
+    from fusec.plan import Golden
+
+    return Golden(
+        case.inputs, case.outputs, case.tool, case.version, case.seed, case.tolerances
+    )
 
 
 def case_of_folder(folder: Path) -> Case:
