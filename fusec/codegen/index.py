@@ -10,7 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fusec.codegen.dims import Dims
-from fusec.ir.sym import Atom, Dim, Expr, FloorDiv, Max, Min, Mod, Symbol, free_symbols
+from fusec.ir.sym import (
+    Atom,
+    Dim,
+    Expr,
+    FloorDiv,
+    Max,
+    Min,
+    Mod,
+    Symbol,
+    bounds,
+    free_symbols,
+    prove_nonneg,
+)
 
 Terms = list[tuple[tuple[Atom, ...], int]]
 
@@ -127,6 +139,11 @@ class IndexPrinter:
     def _operation(self, atom: Atom, target: Dims) -> str:
         if isinstance(atom, (FloorDiv, Mod)):
             sign = "//" if isinstance(atom, FloorDiv) else "%"
+            lead = whole_divisors_below(atom.args[0], atom.args[1])
+            if lead:
+                raised = self.operand(atom.args[0] + lead * atom.args[1], target)
+                divisor = self.operand(atom.args[1], target)
+                return f"({raised} {sign} {divisor}{f' - {lead}' if sign == '//' else ''})"
             left = self.text(atom.args[0], target)
             # m // 56 % 56 needs no brackets; a sum or a product does.
             chain = _is_tight(left) or _is_chain(left)
@@ -137,6 +154,14 @@ class IndexPrinter:
         for text in rest:
             first = f"{call}({first}, {text})"
         return first
+
+
+def whole_divisors_below(x: Dim, divisor: Dim) -> int:
+    """How many divisors lift ``x`` to zero or more: Triton's ``//`` and ``%`` truncate, ours floor."""
+    low = bounds(x)[0]
+    if low is None or low >= 0 or not isinstance(divisor, int) or prove_nonneg(x):
+        return 0
+    return -(low // divisor)
 
 
 def _join(pieces: list[tuple[bool, str]]) -> str:

@@ -56,27 +56,50 @@ class _Scheduler:
             self.phase[term.name] = start + (1 if term.loop else 0)
 
     def run(self) -> tuple[Statement | Loop, ...]:
-        """Straight code of phase p, then loop p, for each p."""
+        """Straight code that loop p needs, then loop p, for each p; the rest after the last loop."""
+        last = max(self.phase.values(), default=0)
+        loops = [self.loop_terms(phase) for phase in range(last + 1)]
+        due = self.due_phases(loops)
         body: list[Statement | Loop] = []
-        for phase in range(max(self.phase.values(), default=0) + 1):
-            body += [
-                self.renamed(t.statement)
-                for t in self.terms
-                if self.phase[t.name] == phase and not t.loop and self.serial not in t.axes
-            ]
-            loop = self.loop(phase)
+        for phase, inner in enumerate(loops):
+            body += [self.renamed(t.statement) for t in self.terms if due.get(t.name) == phase]
+            loop = self.loop(phase, inner)
             body += [loop] if loop is not None else []
+        body += [self.renamed(t.statement) for t in self.terms if due.get(t.name) == last + 1]
         body += [self.renamed(w.store) for w in self.writes if self.serial not in w.store.axes]
         return tuple(body)
 
-    def loop(self, phase: int) -> Loop | None:
-        """The loop that ends phase ``phase``: its accumulators, its stores and what they need."""
+    def due_phases(self, loops: Sequence[set[str]]) -> dict[str, int]:
+        """For each straight term the first phase that needs it: loads of an epilogue come after the loop."""
+        due = {t.name: len(loops) for t in self.terms if self.is_straight(t)}
+        for phase in reversed(range(len(loops))):
+            stores = [a for w in self.writes if self.serial in w.store.axes and self.start(w) == phase for a in w.args]
+            readers = [t for t in self.terms if t.name in loops[phase]]
+            for arg in (*stores, *(a for t in readers for a in t.args)):
+                if arg.name in due:
+                    due[arg.name] = phase
+        for term in reversed(self.terms):
+            if term.name in due:
+                for arg in term.args:
+                    if arg.name in due:
+                        due[arg.name] = min(due[arg.name], due[term.name])
+        return due
+
+    def is_straight(self, term: Term) -> bool:
+        return not term.loop and self.serial not in term.axes
+
+    def loop_terms(self, phase: int) -> set[str]:
+        """Names of what stands in loop ``phase``: its accumulators, and what they and its stores need."""
         sums = [t for t in self.terms if t.loop and self.phase[t.name] == phase + 1]
         writes = [w for w in self.writes if self.serial in w.store.axes and self.start(w) == phase]
-        if not sums and not writes:
+        roots = [*(a for t in sums for a in t.args), *(a for w in writes for a in w.args)]
+        return self.needed(roots) | {t.name for t in sums}
+
+    def loop(self, phase: int, wanted: set[str]) -> Loop | None:
+        """The loop that ends phase ``phase``."""
+        writes = [w for w in self.writes if self.serial in w.store.axes and self.start(w) == phase]
+        if not wanted and not writes:
             return None
-        needed = self.needed([*(a for t in sums for a in t.args), *(a for w in writes for a in w.args)])
-        wanted = needed | {t.name for t in sums}
         inner = [self.place(t, phase) for t in self.terms if t.name in wanted]
         return Loop(self.serial, (*inner, *(self.renamed(w.store) for w in writes)))
 
