@@ -205,7 +205,7 @@ def lower_node(node: Node, precision: str) -> TileProgram:
 
 def make_kernel(program: TileProgram, name: str, targets: Sequence[Target]) -> Kernel:
     """A kernel with its source, the best config for each target and the interpreter's."""
-    from fusec.codegen import print_kernel
+    from fusec.codegen.printer import print_kernel
     from fusec.tile.candidates import candidates, interpreter_config
 
     best = [candidates(program, target)[0].config for target in targets]

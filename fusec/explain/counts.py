@@ -8,9 +8,12 @@ from typing import Any
 
 from fusec.ir.graph import Graph, Node, Value
 from fusec.ir.storage import WEIGHT
-from fusec.ir.sym import Dim, evaluate, product, smin
+from fusec.ir.sym import evaluate
 from fusec.plan import Plan
-from fusec.tile.program import Load, TileProgram
+from fusec.tile.program import TileProgram
+
+_NARROWING = ("slice", "gather")  # read as much as they give
+_REARRANGING = ("reshape", "transpose", "reverse")  # read what is read of their result
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def count_plan(plan: Plan) -> Counts:
     for launch, node in plan_launches(plan):
         kernel = kernels.get(launch)
         program = kernel.program if kernel is not None else None
-        read, written = node_bytes(node, program, at)
+        read, written = node_bytes(node, at)
         moved += read + written
         flops += node_flops(node, program, at)
     return Counts(
@@ -75,18 +78,39 @@ def plan_launches(plan: Plan) -> Iterator[tuple[str, Node]]:
         yield launch.kernel or "", nodes[launch.node]
 
 
-def node_bytes(node: Node, program: TileProgram | None, at: Mapping[str, int]) -> tuple[int, int]:
+def node_bytes(node: Node, at: Mapping[str, int]) -> tuple[int, int]:
     """Distinct bytes of non-constant operands read, and of results written, by one launch."""
-    loaded = bytes_loaded(program) if program is not None else ()
     read: dict[object, int] = {}
     for index, value in enumerate(node.operands):
         if not is_weight(value):
-            dense: Dim = value.type.nbytes
-            size = loaded[index] if index < len(loaded) else dense
+            inner = node.graphs[0].inputs[index] if node.op.name == "fused" else value
+            elements = elements_read(inner, at) if inner is not value else full_size(value, at)
             key = _place(value)
-            read[key] = max(read.get(key, 0), evaluate(smin(size, dense), at))
+            size = elements * value.type.dtype.itemsize
+            read[key] = min(full_size(value, at) * value.type.dtype.itemsize, read.get(key, 0) + size)
     written = sum(evaluate(r.type.nbytes, at) for r in node.results)
     return sum(read.values()), written
+
+
+def full_size(value: Value, at: Mapping[str, int]) -> int:
+    """Number of elements."""
+    return evaluate(value.type.numel, at)
+
+
+def elements_read(value: Value, at: Mapping[str, int]) -> int:
+    """How much of a body's input its readers touch: all of it, but for slices and gathers."""
+    total, full = 0, full_size(value, at)
+    for use in value.uses:
+        node = use.user
+        if node is None or total >= full:
+            return full
+        if use.index == 0 and (node.op.name in _NARROWING):
+            total += min(full, full_size(node.results[0], at))
+        elif node.op.name in _REARRANGING:
+            total += elements_read(node.results[0], at)
+        else:
+            return full
+    return min(total, full)
 
 
 def node_flops(node: Node, program: TileProgram | None, at: Mapping[str, int]) -> int:
@@ -95,16 +119,6 @@ def node_flops(node: Node, program: TileProgram | None, at: Mapping[str, int]) -
         return evaluate(program.cost.flops, at)
     operands = [v.type for v in node.operands]
     return evaluate(node.op.flops(operands, [r.type for r in node.results], node.attrs), at)
-
-
-def bytes_loaded(program: TileProgram) -> tuple[Dim, ...]:
-    """Distinct bytes that a program reads of each operand, at most: the points its loads walk."""
-    points: dict[str, Dim] = {b.name: 0 for b in program.operands}
-    for statement in program.statements:
-        if isinstance(statement, Load) and statement.buffer in points:
-            walked = product(a.extent for a in program.axes if a.name in statement.axes)
-            points[statement.buffer] = points[statement.buffer] + walked
-    return tuple(points[b.name] * b.type.dtype.itemsize for b in program.operands)
 
 
 def is_weight(value: Value) -> bool:

@@ -40,7 +40,7 @@ def kernel_rows(plan: Plan) -> list[KernelRow]:
     for name, node in plan_launches(plan):
         kernel = kernels.get(name)
         program = kernel.program if kernel is not None else None
-        read, written = node_bytes(node, program, at)
+        read, written = node_bytes(node, at)
         kind = program.kind if program is not None else node.op.name
         shown = name or str(node.attrs.get("function", node.op.name))
         flops = node_flops(node, program, at)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from fusec.explain.counts import plan_launches
 from fusec.explain.pass_table import trace_of
 from fusec.explain.units import shorten
+from fusec.passes.changes import Change, Line
 from fusec.plan import Plan
+
+_ORIGIN = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
 def matches(pattern: str, names: Sequence[str]) -> bool:
@@ -27,7 +32,7 @@ def node_story(plan: Plan, pattern: str) -> dict[str, Any]:
             passes.append(
                 {
                     "name": record.name,
-                    "changes": [c.to_data() for c in changes],
+                    "changes": [_only(pattern, c).to_data() for c in changes],
                     "remarks": [r.to_data() for r in remarks],
                 }
             )
@@ -37,6 +42,16 @@ def node_story(plan: Plan, pattern: str) -> dict[str, Any]:
         if matches(pattern, node.origins)
     ]
     return {"node": pattern, "passes": passes, "kernels": kernels}
+
+
+def _only(pattern: str, change: Change) -> Change:
+    """A change without the lines of other source nodes, where some lines are of this one."""
+
+    def kept(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+        return tuple(x for x in lines if matches(pattern, _ORIGIN.findall(x.text)))
+
+    parts = kept(change.removed), kept(change.added), kept(change.updated)
+    return replace(change, removed=parts[0], added=parts[1], updated=parts[2]) if any(parts) else change
 
 
 def story_text(story: dict[str, Any], width: int) -> str:
