@@ -44,7 +44,9 @@ class Annotations:
 
 def _mismatch(name: str, noted: TypeProto.Tensor, type: Tensor) -> InvalidModel:
     dtype = DTYPES.get(noted.elem_type)
-    sizes = (str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in noted.shape.dim)
+    sizes = (
+        str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in noted.shape.dim
+    )
     return InvalidModel(
         f"value {name!r} is annotated as {dtype}[{', '.join(sizes)}] but is {type}",
         hint="remove the annotation (value_info), or run onnx.shape_inference again",

@@ -44,7 +44,7 @@ def attribute_kind(proto: AttributeProto) -> int:
     if proto.type != AttributeProto.UNDEFINED:
         return int(proto.type)
     for name, kind in _FIELDS:
-        if proto.HasField(name):  # type: ignore[arg-type]
+        if proto.HasField(name):
             return kind
     for name, kind in _LISTS:
         if len(getattr(proto, name)):
@@ -54,7 +54,7 @@ def attribute_kind(proto: AttributeProto) -> int:
 
 def kind_name(kind: int) -> str:
     """The name of an attribute kind for a message."""
-    return AttributeProto.AttributeType.Name(kind)  # type: ignore[arg-type]
+    return str(AttributeProto.AttributeType.Name(kind))
 
 
 def read_attribute(proto: AttributeProto, kind: int) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto
 
 from fusec.errors import InvalidModel
@@ -17,7 +16,7 @@ from fusec.ir.types import DType, Tensor, bool_, f32, i64
 
 if TYPE_CHECKING:
     from fusec.frontend.onnx.importer import Importer
-    from fusec.ir.graph import Graph, Value
+    from fusec.ir.graph import Value
 
 
 class Refused(Exception):
@@ -256,7 +255,9 @@ class Call:
     def const(self, array: Array, hint: str) -> Value:
         """A constant made by the importer, named after the node."""
         source = Imported(
-            f"{self.name}.{hint}", Tensor(self.importer.dtype_of(array), array.shape), contents=array
+            f"{self.name}.{hint}",
+            Tensor(self.importer.dtype_of(array), array.shape),
+            contents=array,
         )
         return self.frame.value_of(source)
 
@@ -306,8 +307,7 @@ class Call:
 
     def channels(self, x: Value, rank: int) -> Value:
         """A per-channel vector ``[C]`` in the shape that broadcasts over ``[N, C, *S]``."""
-        return self.reshape(x, (x.type.shape[0], *(1,) * (rank - 2)))
-
+        return self.reshape(x, (*x.type.shape, *(1,) * (rank - 2)))
 
 
 REQUIRED: Any = object()
@@ -330,4 +330,3 @@ def attributes_of(node: NodeProto, scope: Scope) -> dict[str, AttributeProto]:
         else:
             found[proto.name] = proto
     return found
-

@@ -121,7 +121,7 @@ def _same_ratio(x: Quotient, y: Quotient) -> float | None:
 
 def is_static(contents: Array) -> bool:
     """Whether every element is a number."""
-    return contents.dtype != object
+    return bool(contents.dtype != object)
 
 
 def normalise(contents: Array, dtype: DType) -> Array:

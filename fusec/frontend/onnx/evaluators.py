@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,10 @@ def known(c: Call, index: int) -> Array:
     return contents
 
 
-def _fixed(dims: object) -> tuple[int, ...]:
+def _fixed(dims: Sequence[Dim]) -> tuple[int, ...]:
     """A shape that is all numbers, and small."""
-    shape = tuple(dims)  # type: ignore[arg-type]
-    if not all(isinstance(d, int) and d >= 0 for d in shape) or np.prod(shape, dtype=float) > LIMIT:
+    shape = tuple(d for d in dims if isinstance(d, int) and d >= 0)
+    if len(shape) < len(dims) or math.prod(shape) > LIMIT:
         raise Undecided
     return shape
 

@@ -46,9 +46,7 @@ class Functions:
         if self.has(domain, node):
             return True
         schema = schema_of(domain, node.op_type, version)
-        return schema is not None and (
-            schema.has_function or schema.has_context_dependent_function
-        )
+        return schema is not None and (schema.has_function or schema.has_context_dependent_function)
 
     def expand(self, importer: Importer, call: Call, domain: str) -> None:
         """Import the body in place of the call."""
@@ -100,8 +98,7 @@ class Functions:
         schema = schema_of(domain, call.node.op_type, call.version)
         assert schema is not None
         if schema.has_function:
-            known = schema.get_function_with_opset_version(call.version)
-            data = known.SerializeToString() if known is not None else b""
+            data = schema.get_function_with_opset_version(call.version)
         else:
             types = [
                 self.type_proto(call.type(i)).SerializeToString() if call.has(i) else b""
@@ -116,7 +113,8 @@ class Functions:
             )
         if not data:
             call.refuse(f"operator not supported at version {call.version}")
-        return FunctionProto.FromString(data)
+        body: FunctionProto = FunctionProto.FromString(data)
+        return body
 
     def type_proto(self, type: Tensor) -> TypeProto:
         """The ONNX form of a type."""
@@ -129,9 +127,7 @@ class Functions:
                 dim.dim_value = size
         return proto
 
-    def dense(
-        self, sparse: SparseTensorProto, read: Callable[[TensorProto, str], Array]
-    ) -> Array:
+    def dense(self, sparse: SparseTensorProto, read: Callable[[TensorProto, str], Array]) -> Array:
         """The dense form of a sparse tensor; InvalidModel if indices do not fit."""
         what = f"sparse initializer {sparse.values.name!r}"
         values = read(sparse.values, what)

@@ -17,6 +17,7 @@ from fusec.frontend.coverage import DECOMPOSED, SUPPORTED, UNSUPPORTED
 from fusec.frontend.onnx.annotations import Annotations
 from fusec.frontend.onnx.call import Call, Refused
 from fusec.frontend.onnx.contents import LIMIT, Array, Undecided, normalise
+from fusec.frontend.onnx.fold import fold
 from fusec.frontend.onnx.functions import Functions
 from fusec.frontend.onnx.inputs import Inputs, UnsupportedInput
 from fusec.frontend.onnx.order import execution_order, node_names
@@ -29,8 +30,6 @@ from fusec.ir import Graph, Value
 from fusec.ir.types import DType, Tensor, from_numpy
 
 MAX_DEPTH = 32
-
-
 
 
 @dataclass(frozen=True)
@@ -112,9 +111,7 @@ class Importer:
             try:
                 scope.values[tensor.name] = self._initializer(tensor)
             except NoSuchType as error:
-                self.records.append(
-                    Record(tensor.name, "", "initializer", UNSUPPORTED, str(error))
-                )
+                self.records.append(Record(tensor.name, "", "initializer", UNSUPPORTED, str(error)))
                 scope.values[tensor.name] = Imported.poisoned(tensor.name)
         for sparse in proto.sparse_initializer:
             data = self.functions.dense(sparse, self.tensor)
@@ -271,8 +268,6 @@ class Importer:
 
     def fold(self, value: Value) -> Array | None:
         """Numbers of a value that depends on nothing but small constants; None otherwise."""
-        from fusec.frontend.onnx.fold import fold
-
         return fold(value)
 
     def type_proto(self, type: Tensor) -> TypeProto:

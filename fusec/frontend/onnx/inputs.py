@@ -1,4 +1,4 @@
-"""Input types: declared shapes, ``--shape`` and ``--dim`` overrides, symbols for what is left open."""
+"""Input types: declared shapes, ``--shape`` and ``--dim`` overrides, symbols for open sizes."""
 
 from __future__ import annotations
 
@@ -83,9 +83,8 @@ class Inputs:
         if not tensor.HasField("shape"):
             return
         if len(given) != len(tensor.shape.dim):
-            raise UsageError(
-                f"shape of input {info.name!r} needs {len(tensor.shape.dim)} sizes, not {len(given)}"
-            )
+            rank = len(tensor.shape.dim)
+            raise UsageError(f"shape of input {info.name!r} needs {rank} sizes, not {len(given)}")
         for size, dim in zip(given, tensor.shape.dim, strict=True):
             if not dim.dim_param or not isinstance(size, int | Expr):
                 continue

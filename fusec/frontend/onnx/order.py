@@ -64,7 +64,9 @@ def execution_order(
     InvalidModel for a name made twice or by nothing, and for a cycle.
     """
     makers = _makers(nodes, names, is_defined)
-    inputs = [_inputs(node, name, makers, is_defined) for node, name in zip(nodes, names, strict=True)]
+    inputs = [
+        _inputs(node, name, makers, is_defined) for node, name in zip(nodes, names, strict=True)
+    ]
     needed = _needed(inputs, [makers[o] for o in outputs if o in makers])
     order = [i for i in range(len(nodes)) if needed[i]]
     if all(j < i for i in order for j in inputs[i]):
@@ -94,7 +96,9 @@ def _inputs(
         if maker is not None:
             found.append(maker)
         elif not is_defined(value):
-            raise InvalidModel(f"node {name} ({node.op_type}) reads {value!r}, which nothing defines")
+            raise InvalidModel(
+                f"node {name} ({node.op_type}) reads {value!r}, which nothing defines"
+            )
     return found
 
 

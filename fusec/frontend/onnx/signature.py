@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import onnx.defs
 from onnx import NodeProto
@@ -25,7 +26,7 @@ class Signature:
 
 
 @lru_cache(maxsize=4096)
-def schema_of(domain: str, op: str, version: int) -> onnx.defs.OpSchema | None:
+def schema_of(domain: str, op: str, version: int) -> Any:
     """The schema in force at an operator-set version; None if onnx knows no such operator."""
     try:
         return onnx.defs.get_schema(op, version, domain)
@@ -49,7 +50,9 @@ def signature_of(domain: str, op: str, version: int) -> Signature | None:
     )
 
 
-def check_node(node: NodeProto, signature: Signature, invalid: Callable[[str], InvalidModel]) -> None:
+def check_node(
+    node: NodeProto, signature: Signature, invalid: Callable[[str], InvalidModel]
+) -> None:
     """Raise what ``invalid`` makes of the first rule that the node breaks."""
     low, high = signature.inputs
     if not low <= len(node.input) <= high:
@@ -68,7 +71,9 @@ def check_node(node: NodeProto, signature: Signature, invalid: Callable[[str], I
             raise invalid(f"has no attribute {proto.name}")
         found = attribute_kind(proto) if not proto.ref_attr_name else kind
         if kind is not None and found not in (kind, 0):
-            raise invalid(f"attribute {proto.name} is {kind_name(found or 0)}, not {kind_name(kind)}")
+            raise invalid(
+                f"attribute {proto.name} is {kind_name(found or 0)}, not {kind_name(kind)}"
+            )
     for name in signature.needed:
         if name not in given:
             raise invalid(f"attribute {name} is missing")

@@ -1,4 +1,4 @@
-"""``TensorProto`` to numpy: views of the model file or its external data wherever the layout allows.
+"""``TensorProto`` to numpy: views of the model file or its external data where possible.
 
 Sub-byte types are unpacked to one element a byte, as fusec stores them.
 """
@@ -106,7 +106,8 @@ class Payloads:
     def _external(self, tensor: TensorProto, what: str) -> Array:
         entries = {e.key: e.value for e in tensor.external_data}
         if self._model is not None and MAPPED in entries:
-            offset, size = _window(*entries[MAPPED].split(":", 1), what)
+            start, _, length = entries[MAPPED].partition(":")
+            offset, size = _window(start, length, what)
             return _slice(np.frombuffer(self._model, np.uint8), offset, size, what, "the model")
         location = entries.get("location")
         if not location:
@@ -185,9 +186,10 @@ def _view(raw: Array, kind: DType, shape: tuple[int, ...], what: str) -> Array:
             f"takes {expected}"
         )
     if unpack is None:
-        return raw.view(np.ndarray).view(kind.numpy).reshape(shape)
+        return np.asarray(raw.view(np.ndarray).view(kind.numpy).reshape(shape))
     low, high = unpack(raw.view(np.ndarray))
     flat = np.stack([low, high], axis=1).reshape(-1)[:count]
     if kind.name == "float4_e2m1fn":
-        return flat.view(ml_dtypes.float4_e2m1fn).reshape(shape)
-    return flat.astype(kind.numpy).reshape(shape)
+        return np.asarray(flat.view(ml_dtypes.float4_e2m1fn).reshape(shape))
+    dense: Array = flat.astype(kind.numpy).reshape(shape)
+    return dense

@@ -86,7 +86,9 @@ def _copy(
     pieces.append(buffer[kept:end])
 
 
-def _append(number: int, nested: list[memoryview | bytes], pieces: list[memoryview | bytes]) -> None:
+def _append(
+    number: int, nested: list[memoryview | bytes], pieces: list[memoryview | bytes]
+) -> None:
     pieces.append(_tag(number, sum(map(len, nested))))
     pieces.extend(nested)
 

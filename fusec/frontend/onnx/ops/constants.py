@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 
 from fusec.frontend.onnx.call import Call
-from fusec.frontend.onnx.contents import Array, from_dims
+from fusec.frontend.onnx.contents import LIMIT, Array, Undecided, from_dims
+from fusec.frontend.onnx.ops.slicing import range_length
 from fusec.frontend.onnx.registry import evaluates, lowers
 from fusec.ir import Value
-from fusec.ir.sym import product
-from fusec.ir.types import DType, dtype, f32, i64
+from fusec.ir.sym import Dim, product
+from fusec.ir.types import DType, f32, i64
 
-_FORMS = {
+_FORMS: dict[str, Callable[[Call, str], Array]] = {
     "value_float": lambda c, n: np.array(c.real(n), np.float32),
     "value_floats": lambda c, n: np.array(c.reals(n), np.float32),
     "value_int": lambda c, n: np.array(c.integer(n), np.int64),
@@ -60,12 +64,11 @@ def _fill(c: Call) -> tuple[Array, DType]:
 @evaluates("ConstantOfShape", dtype=lambda c: _fill(c)[1])
 def constant_of_shape_contents(c: Call) -> Array:
     """Contents of a small fill."""
-    return np.full(c.ints_of(0, "shape"), _fill(c)[0]) if _is_small(c) else np.empty(1 << 20)
-
-
-def _is_small(c: Call) -> bool:
-    shape = c.ints_of(0, "shape")
-    return all(d >= 0 for d in shape) and product(shape) < 1 << 10
+    shape = c.dims(0, "shape")
+    fixed = tuple(d for d in shape if isinstance(d, int) and d >= 0)
+    if len(fixed) < len(shape) or math.prod(fixed) > LIMIT:
+        raise Undecided
+    return np.full(fixed, _fill(c)[0])
 
 
 @lowers("ConstantOfShape")
@@ -75,7 +78,6 @@ def constant_of_shape(c: Call) -> Value:
     return c.broadcast(c.literal(fill, dtype), c.dims(0, "shape"))
 
 
-@evaluates("Shape", dtype=lambda _: i64)
 def shape(c: Call) -> Array:
     """Sizes of the axes from ``start`` to ``end``."""
     rank = c.rank()
@@ -83,10 +85,13 @@ def shape(c: Call) -> Array:
     return from_dims(c.shape()[slice(start, end)])
 
 
-@evaluates("Size", dtype=lambda _: i64)
 def size(c: Call) -> Array:
     """The number of elements."""
     return from_dims([product(c.shape())], ())
+
+
+evaluates("Shape", dtype=lambda _: i64)(shape)
+evaluates("Size", dtype=lambda _: i64)(size)
 
 
 @lowers("Shape")
@@ -104,31 +109,27 @@ def size_value(c: Call) -> Value:
 @lowers("EyeLike")
 def eye_like(c: Call) -> Value:
     """1 on the diagonal ``k``, else 0."""
-    rows, columns = _matrix(c)
-    offset = c.integer("k", 0)
-    kind = c.dtype_of(c.integer("dtype")) if c.has_attribute("dtype") else c.dtype(0)
-    row = c.op("iota", shape=(rows, 1), axis=0, dtype=dtype("i64"))
-    column = c.op("iota", shape=(1, columns), axis=1, dtype=dtype("i64"))
-    return c.cast(c.op("eq", c.op("add", row, offset), column), kind)
-
-
-def _matrix(c: Call) -> tuple[object, object]:
     if c.rank() != 2:
         c.invalid(f"input 0 must have rank 2, not {c.rank()}")
-    return c.shape()[0], c.shape()[1]
+    rows, columns = c.shape()
+    offset = c.integer("k", 0)
+    kind = c.dtype_of(c.integer("dtype")) if c.has_attribute("dtype") else c.dtype(0)
+    row = c.op("iota", shape=(rows, 1), axis=0, dtype=i64)
+    column = c.op("iota", shape=(1, columns), axis=1, dtype=i64)
+    return c.cast(c.op("eq", c.op("add", row, offset), column), kind)
 
 
 @lowers("Range")
 def range_of(c: Call) -> Value:
     """``start + i * delta`` for as many elements as lie before the limit."""
-    bounds = [c.dims(i, "the length") if c.dtype(i).is_integer else None for i in range(3)]
-    if any(b is None for b in bounds):
-        start, limit, delta = (float(c.constant(i, "the length").item()) for i in range(3))
-        count = max(int(np.ceil((limit - start) / delta)), 0)
-        steps = c.op("iota", shape=(count,), axis=0, dtype=c.dtype(0))
+    count: Dim
+    if c.dtype(0).is_integer:
+        start, limit, delta = (c.dims(i, "the length")[0] for i in range(3))
+        count = range_length(c, start, limit, delta)
     else:
-        from fusec.frontend.onnx.ops.slicing import range_length
-
-        count = range_length(c, *(b[0] for b in bounds if b is not None))
-        steps = c.op("iota", shape=(count,), axis=0, dtype=c.dtype(0))
+        first, last, step = (float(c.constant(i, "the length").item()) for i in range(3))
+        if step == 0:
+            c.invalid("delta is 0")
+        count = max(math.ceil((last - first) / step), 0)
+    steps = c.op("iota", shape=(count,), axis=0, dtype=c.dtype(0))
     return c.op("add", c.op("mul", steps, c.value(2)), c.value(0))

@@ -60,8 +60,8 @@ def scaled(c: Call, x: Value, factor: float) -> Value:
 
 def kernel_of(c: Call, weights: Sequence[Dim]) -> Sequence[Dim]:
     """Window sizes: the weights', which ``kernel_shape`` has to repeat."""
-    given = c.integers("kernel_shape", ()) or tuple(weights)
-    if tuple(given) != tuple(weights):
+    given = c.integers("kernel_shape", ())
+    if given and given != tuple(weights):
         c.invalid(f"kernel_shape {list(given)} is not that of the weights, {list(weights)}")
     return weights
 

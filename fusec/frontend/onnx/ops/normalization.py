@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fusec.frontend.onnx.call import Call
-from fusec.frontend.onnx.ops.reduction import divided, mean, reduced, wide
+from fusec.frontend.onnx.ops.reduction import mean, reduced, wide
 from fusec.frontend.onnx.registry import lowers
 from fusec.frontend.onnx.tensors import DTYPES
 from fusec.ir import Value
@@ -28,10 +28,7 @@ def batch_normalization(c: Call) -> Value:
     factor = c.op("mul", scale, c.op("rsqrt", c.op("add", variance, c.real("epsilon", 1e-5))))
     shift = c.op("sub", bias, c.op("mul", center, factor))
     data = c.cast(x, dtype)
-    if rank == 1:
-        factor, shift = factor, shift
-    else:
-        factor, shift = c.channels(factor, rank), c.channels(shift, rank)
+    factor, shift = c.channels(factor, rank), c.channels(shift, rank)
     return c.cast(c.op("add", c.op("mul", data, factor), shift), x.type.dtype)
 
 
@@ -58,9 +55,7 @@ def instance_normalization(c: Call) -> Value:
     """Over the spatial axes of each sample and channel."""
     x, rank = c.value(0), c.rank()
     dtype = x.type.dtype
-    unit, _, _ = standardized(
-        c, c.cast(x, wide(dtype)), range(2, rank), c.real("epsilon", 1e-5)
-    )
+    unit, _, _ = standardized(c, c.cast(x, wide(dtype)), range(2, rank), c.real("epsilon", 1e-5))
     scale, bias = (c.cast(c.channels(c.value(i), rank), wide(dtype)) for i in (1, 2))
     return c.cast(c.op("add", c.op("mul", unit, scale), bias), dtype)
 
@@ -251,6 +246,3 @@ def hardmax_flattened(c: Call) -> Value:
 def hardmax(c: Call) -> Value:
     """1 at the first maximum along one axis, else 0."""
     return _hardmax(c, c.value(0), _one(c))
-
-
-__all__ = ["divided", "softmax_over", "standardized"]

@@ -108,9 +108,11 @@ def _count(
     kernel, stride, dilation = window.kernel[axis], window.strides[axis], window.dilations[axis]
     shape = (-1, *(1,) * (len(window.kernel) - axis - 1))
     before = window.padding[axis][0]
-    if all(isinstance(d, int) for d in (out, size, before, low, high)):
-        start = np.arange(out)[:, None] * stride - before + np.arange(kernel) * dilation  # type: ignore[arg-type]
-        inside = (start >= -low) & (start < size + high)
+    fixed = [d for d in (out, size, before, low, high) if isinstance(d, int)]
+    if len(fixed) == 5:
+        windows, extent, shift, first, last = fixed
+        place = np.arange(windows)[:, None] * stride - shift + np.arange(kernel) * dilation
+        inside = (place >= -first) & (place < extent + last)
         count = np.maximum(inside.sum(axis=1), 1).reshape(shape)
         return c.const(count.astype(total.type.dtype.numpy), f"count{axis}")
     return c.cast(_open_count(c, axis, out, size, window, low, high), total.type.dtype)

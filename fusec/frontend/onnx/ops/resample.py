@@ -122,11 +122,11 @@ class Weighted:
 
 
 def _tent(distance: Array) -> Array:
-    return np.clip(1 - distance, 0, 1)
+    return np.asarray(np.clip(1 - distance, 0, 1))
 
 
 def _cubic(d: Array, a: float) -> Array:
     """Keys' cubic convolution, with the parameter that the standard calls cubic_coeff_a."""
-    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    near: Array = ((a + 2) * d - (a + 3)) * d * d + 1
     far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+    return np.asarray(np.where(d <= 1, near, np.where(d < 2, far, 0.0)))

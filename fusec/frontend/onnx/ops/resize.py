@@ -201,7 +201,9 @@ def _resized(c: Call, targets: Sequence[Target], settings: Settings) -> Value:
             outside.append((target.axis, mask))
     for axis, mask in outside:
         shape = [len(mask) if i == axis else 1 for i in range(x.type.rank)]
-        x = c.op("select", c.const(mask.reshape(shape), f"outside{axis}"), settings.extrapolation, x)
+        x = c.op(
+            "select", c.const(mask.reshape(shape), f"outside{axis}"), settings.extrapolation, x
+        )
     return c.cast(x, dtype)
 
 

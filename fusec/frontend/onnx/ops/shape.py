@@ -8,10 +8,12 @@ from fusec.frontend.onnx.call import Call
 from fusec.frontend.onnx.registry import lowers
 from fusec.ir import Value
 from fusec.ir.infer import broadcast_shapes
-from fusec.ir.sym import Dim, floordiv, product, prove_eq
+from fusec.ir.sym import Dim, floordiv, product
 
 
-def resolve_reshape(c: Call, shape: Sequence[Dim], target: Sequence[Dim], *, zero: bool) -> list[Dim]:
+def resolve_reshape(
+    c: Call, shape: Sequence[Dim], target: Sequence[Dim], *, zero: bool
+) -> list[Dim]:
     """The target with 0 taken from the input (unless ``zero``) and -1 worked out."""
     result: list[Dim] = []
     for axis, size in enumerate(target):
@@ -177,6 +179,3 @@ def _image(c: Call) -> tuple[Dim, Dim, Dim, Dim]:
         c.invalid(f"input 0 must have rank 4, not {c.rank()}")
     batch, channels, height, width = c.shape()
     return batch, channels, height, width
-
-
-__all__ = ["prove_eq", "resolve_reshape", "squeezed", "unsqueezed"]

@@ -14,7 +14,7 @@ from fusec.ir.sym import Dim, ceildiv, prove_ge, prove_le, prove_lt, smax, smin
 
 @dataclass(frozen=True)
 class Cut:
-    """Elements ``start, start + step, ...`` of one axis, ``size`` of them; the step may be negative."""
+    """``size`` elements ``start, start + step, ...`` of one axis; the step may be negative."""
 
     axis: int
     start: Dim
@@ -135,10 +135,11 @@ def _equal_parts(c: Call, extent: Dim, count: int) -> list[Dim]:
 def split(c: Call) -> tuple[Value, ...]:
     """Consecutive windows of one axis."""
     axis, sizes = split_sizes(c)
-    x, parts, start = c.value(0), [], 0
+    x, parts = c.value(0), []
+    start: Dim = 0
     for size in sizes:
         parts.append(c.slice(x, axis, start, size))
-        start = start + size  # type: ignore[assignment]
+        start = start + size
     return tuple(parts)
 
 

@@ -27,7 +27,7 @@ class Window:
 
 
 def window_of(c: Call, kernel: Sequence[Dim], spatial: Sequence[Dim]) -> Window:
-    """The window of a node with ``kernel_shape``, ``strides``, ``dilations``, ``pads``, ``auto_pad``."""
+    """The window of a node: ``strides``, ``dilations``, and ``pads`` or ``auto_pad``."""
     rank = len(spatial)
     sizes = _sizes(c, kernel)
     strides = _list(c, "strides", rank)
@@ -79,7 +79,9 @@ def with_ceil(window: Window, spatial: Sequence[Dim]) -> Window:
 
     The second rule is ONNX Runtime's, and the standard's from version 22 on.
     """
-    rows = zip(spatial, window.kernel, window.strides, window.dilations, window.padding, strict=True)
+    rows = zip(
+        spatial, window.kernel, window.strides, window.dilations, window.padding, strict=True
+    )
     padding = tuple(_ceil(*row) for row in rows)
     return Window(window.kernel, window.strides, window.dilations, padding)
 
