@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 
 from fusec.ir.graph import Graph, Node
 from fusec.ir.sym import Dim, bounds
-from fusec.passes.fuse_body import Boundary, body_key, boundary, build_body
+from fusec.passes.fuse_body import Boundary, body_key, boundary
 from fusec.target import Target
 from fusec.tile.cost import modelled_time
-from fusec.tile.lower import lower
+from fusec.tile.lower import Body, lower_nodes
 from fusec.tile.program import Refusal, TileProgram
+from fusec.tile.space import find_anchors
 
 BODY_LIMIT = 96  # nodes in one body: keeps growth linear in the graph, and kernels readable
-Entry = tuple[int, float, int, int, int, int]  # prologue?, -seconds saved, both groups, their versions
+Entry = tuple[int, float, int, int, int, int]  # epilogue, chain or prologue; -seconds saved; both groups; their versions
 CYCLE = Refusal("cycle", "a path leaves the kernel and comes back to it")
 
 
@@ -77,12 +78,14 @@ class Partition:
         if group.is_view:
             group.seconds = 0.0
 
-    def _lower(self, nodes: list[Node]) -> tuple[Boundary, TileProgram | Refusal, float]:
+    def _lower(self, nodes: list[Node]) -> tuple[Boundary | None, TileProgram | Refusal, float]:
+        if len(find_anchors(nodes)[0]) > 1:  # needs no body to be refused
+            return None, lower_nodes(Body(tuple(nodes), (), ())), float("inf")
         border = boundary(nodes)
         key = body_key(border)
         found = self._lowered.get(key)
         if found is None:
-            program: TileProgram | Refusal = lower(build_body(border))
+            program: TileProgram | Refusal = lower_nodes(Body(border.nodes, border.inputs, border.outputs))
             seconds = modelled_time(program, self.target) if isinstance(program, TileProgram) else float("inf")
             found = self._lowered[key] = (program, seconds)
         return border, *found
@@ -124,13 +127,13 @@ class Partition:
     def _push(self, heap: list[Entry], a: Group, b: Group) -> None:
         """Queue a pair if merging it is legal and saves time.
 
-        What follows a contraction or reduction joins it before what precedes one: an epilogue is
-        computed once an element, a prologue once for every tile that reads it.
+        First epilogues, then chains of pointwise ops and views, then prologues: an epilogue is computed
+        once an element, a prologue once for every tile that reads it.
         """
         saved = self._saving(a, b)
         if saved is not None:
-            prologue = 0 if self._is_light(b) else 1
-            heapq.heappush(heap, (prologue, -saved, a.index, b.index, a.version, b.version))
+            kind = 2 if not self._is_light(b) else 1 if self._is_light(a) else 0
+            heapq.heappush(heap, (kind, -saved, a.index, b.index, a.version, b.version))
 
     @staticmethod
     def _is_light(group: Group) -> bool:

@@ -38,11 +38,15 @@ class Config:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One config with its modelled time in seconds, and what bounds it."""
+    """One config with its modelled time in seconds, and what bounds it.
+
+    ``why``: the reason for a contraction tile below 64x64 where rows and columns would fill one.
+    """
 
     config: Config
     seconds: float
     bound: str  # memory, compute, latency
+    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ it, put the statements in order, and count bytes and operations.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from fusec.ir.graph import Graph, Node, Value
 from fusec.ir.storage import Storage
@@ -53,6 +54,15 @@ from fusec.tile.trace import Refused, Term, Tracer
 INT32_LIMIT = 2**31
 
 
+@dataclass(frozen=True)
+class Body:
+    """The nodes of one kernel in order; literals need not be among them. What `lower` reads."""
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+
 def lower(
     body: Graph,
     *,
@@ -61,6 +71,18 @@ def lower(
     precision: str = "ieee",
 ) -> TileProgram | Refusal:
     """Lower a fused body; storages are those of the fused node's operands and results (None: contiguous)."""
+    return lower_nodes(
+        Body(tuple(body.nodes), tuple(body.inputs), body.outputs), operands, results, precision
+    )
+
+
+def lower_nodes(
+    body: Body,
+    operands: Sequence[Storage] | None = None,
+    results: Sequence[Storage] | None = None,
+    precision: str = "ieee",
+) -> TileProgram | Refusal:
+    """`lower` for nodes that stand in a larger graph."""
     try:
         return _lower(body, operands, results, precision)
     except Refused as refused:
@@ -68,14 +90,11 @@ def lower(
 
 
 def _lower(
-    body: Graph, operands: Sequence[Storage] | None, results: Sequence[Storage] | None, precision: str
+    body: Body, operands: Sequence[Storage] | None, results: Sequence[Storage] | None, precision: str
 ) -> TileProgram:
-    for value in body.outputs:
-        if value.type.numel == 0:
-            raise Refused("empty-result", f"%{value.name} has no elements", value)
+    space = choose_space(body)
     ins = [buffer_of(f"in{i}", v, operands[i] if operands else None) for i, v in enumerate(body.inputs)]
     outs = [buffer_of(f"out{i}", v, results[i] if results else None) for i, v in enumerate(body.outputs)]
-    space = choose_space(body)
     tracer = Tracer(space, dict(zip(body.inputs, ins, strict=True)))
     writes = [write_result(tracer, value, out) for value, out in zip(body.outputs, outs, strict=True)]
     terms = live_terms(tracer.terms, writes)
@@ -104,9 +123,12 @@ def buffer_of(name: str, value: Value, storage: Storage | None) -> Buffer:
     return Buffer(name, value.type, storage.offset, storage.strides)
 
 
-def choose_space(body: Graph) -> Space:
+def choose_space(body: Body) -> Space:
     """The iteration space of the body's anchor."""
-    heavy, reductions = find_anchors(body)
+    for value in body.outputs:
+        if value.type.numel == 0:
+            raise Refused("empty-result", f"%{value.name} has no elements", value)
+    heavy, reductions = find_anchors(body.nodes)
     if len(heavy) > 1:
         names = " and ".join(n.op.name for n in heavy[:2])
         raise Refused("two-contractions", f"{names} in one kernel", *(n.results[0] for n in heavy[:2]))

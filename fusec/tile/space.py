@@ -6,10 +6,10 @@ A space only proposes an iteration; that it is right is shown by tracing every r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fusec.ir.graph import Graph, Node
+from fusec.ir.graph import Node
 from fusec.ir.sym import Dim, Expr, delinearize, free_symbols, is_divisible, linearize, product, symbol
 from fusec.tile.program import Axis, Role
 
@@ -230,10 +230,11 @@ def _dot_space(
     )
 
 
-def find_anchors(body: Graph) -> tuple[list[Node], list[Node]]:
-    """The contractions and windows of a body, and its plain reductions, in order."""
-    heavy = [n for n in body.nodes if n.op.is_contraction or n.op.is_window]
-    return heavy, [n for n in body.nodes if n.op.is_reduce]
+def find_anchors(nodes: Iterable[Node]) -> tuple[list[Node], list[Node]]:
+    """The contractions and windows among the nodes, and the plain reductions, in order."""
+    found = list(nodes)
+    heavy = [n for n in found if n.op.is_contraction or n.op.is_window]
+    return heavy, [n for n in found if n.op.is_reduce]
 
 
 def result_index(space: Space, shape: tuple[Dim, ...]) -> Position | None:

@@ -83,7 +83,7 @@ class Tracer:
 
     def _trace(self, value: Value, index: Position, bounds: Bounds) -> Term:
         node = value.node
-        if node is None:
+        if node is None or value in self.buffers:
             return self.load(value, index, bounds)
         handler = HANDLERS.get(node.op.name)
         if handler is None and node.op.is_pointwise:
