@@ -60,7 +60,7 @@ class MaxPool(OpRun):
         dilations: Sequence[int] | None = None,
         auto_pad: str = "NOTSET",
         ceil_mode: int = 0,
-        storage_order: int = 0,
+        **_: Any,
     ) -> tuple[Array]:
         ones = [1] * len(kernel_shape)
         steps, holes, edges = strides or ones, dilations or ones, pads or [0] * (2 * len(ones))
@@ -79,12 +79,12 @@ class MaxPool(OpRun):
             counts.append(count)
             padding.append((before, after + step + reach))
         padded = np.pad(x, padding, constant_values=-np.inf)
-        shifted = [
-            padded[..., *(slice(i * h, i * h + (n - 1) * s + 1, s) for i, h, n, s in window)]
-            for window in (
-                zip(at, holes, counts, steps) for at in product(*map(range, kernel_shape))
-            )
-        ]
+        every = slice(None)
+        shifted = []
+        for at in product(*map(range, kernel_shape)):
+            windows = zip(at, holes, counts, steps)
+            spans = [slice(i * h, i * h + (n - 1) * s + 1, s) for i, h, n, s in windows]
+            shifted.append(padded[(every, every, *spans)])
         return (np.max(shifted, axis=0),)
 
 

@@ -30,7 +30,8 @@ class _Block(nn.Module):
         y = self.depth(self.expand(x))
         gate = nn.functional.silu(self.reduce(y.mean((2, 3), keepdim=True)))
         y = self.project(y * torch.sigmoid(self.grow(gate)))
-        return y + x if self.stride == 1 else y
+        out: torch.Tensor = y + x if self.stride == 1 else y
+        return out
 
 
 class _EfficientNet(nn.Module):
@@ -107,7 +108,7 @@ def _legacy(network: nn.Module, example: torch.Tensor, name: str, opset: int) ->
         torch.onnx.export(
             network,
             (example,),
-            file,
+            file,  # type: ignore[arg-type]  # the legacy exporter takes files
             dynamo=False,
             opset_version=opset,
             input_names=[name],

@@ -1,9 +1,10 @@
-"""Writes the golden cases: ``python -m tests.golden.make_cases [NAME...]``. Knows nothing of fusec.
+"""Writes the golden cases: ``python -m tests.golden.make_cases [NAME...]``.
 
-Each case is a folder: ``model.onnx``, ``golden.safetensors`` (``inputs/NAME``, ``outputs/NAME``) and
-``golden.json``; with several sets of inputs (symbolic dims) each set has its folder below. Outputs
-are ONNX Runtime's, optimisations off. The onnx reference evaluator in float64 checks them: its
-distance is ONNX Runtime's own error, and the tolerance is the larger of 1e-5 and four times that.
+Knows nothing of fusec. Each case is a folder: ``model.onnx``, ``golden.safetensors`` with
+``inputs/NAME`` and ``outputs/NAME``, and ``golden.json``; with several sets of inputs (sizes of
+symbolic dims) each set has its folder below. Outputs are ONNX Runtime's, optimisations off. The
+onnx reference evaluator in float64 checks them: its distance is ONNX Runtime's own error, and the
+tolerance is the larger of 1e-5 and four times that.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ def _cases() -> dict[str, Case]:
     found: dict[str, Case] = {}
     for module in (networks, networks_more, exports, forms):
         for name, make in vars(module).items():
-            if callable(make) and getattr(make, "__module__", "") == module.__name__:
-                if not name.startswith("_"):
-                    prefix = "form_" if module is forms else "net_"
-                    found[prefix + name] = Case(make)
+            own = getattr(make, "__module__", "") == module.__name__
+            if own and not name.startswith("_"):
+                prefix = "form_" if module is forms else "net_"
+                found[prefix + name] = Case(make)
     batches = [{"batch": size} for size in (1, 3, 8)]
     found["net_dynamic_batch"] = Case(networks_more.dynamic_batch, batches)
     found["net_efficientnet_dynamo"] = Case(exports.efficientnet_dynamo, batches[:2])

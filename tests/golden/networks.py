@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import onnx
 
-from benchmarks.draw import Role
 from tests.golden.net import Net
 
 Make = Callable[[], onnx.ModelProto]

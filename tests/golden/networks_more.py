@@ -84,7 +84,9 @@ def pools() -> onnx.ModelProto:
 def activations() -> onnx.ModelProto:
     """A chain of convolutions, each with another activation and form of its parameters."""
     n = Net("activations", 20)
-    y = n.node("PRelu", n.conv(n.input("image", (2, 3, 14, 18)), 8, 3), n.drawn(Role.SHIFT, 8, 1, 1))
+    y = n.node(
+        "PRelu", n.conv(n.input("image", (2, 3, 14, 18)), 8, 3), n.drawn(Role.SHIFT, 8, 1, 1)
+    )
     y = n.node("PRelu", n.conv(y, 8), n.tensor([0.2]))
     y = n.node("LeakyRelu", n.conv(y, 8, 3), alpha=0.1)
     y = n.node("Clip", n.conv(y, 8), n.tensor(-0.5), n.tensor(1.5))
