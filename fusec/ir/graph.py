@@ -13,7 +13,7 @@ from typing import Any
 from fusec.ir.constant import Constant
 from fusec.ir.op import REQUIRED, Op, get_op
 from fusec.ir.storage import MemoryPlan, Root, Storage
-from fusec.ir.sym import Symbol
+from fusec.ir.sym import Dim, Symbol
 from fusec.ir.types import Tensor
 
 
@@ -111,6 +111,16 @@ class Node:
         """The only result; ValueError if there are several."""
         (value,) = self.results
         return value
+
+    @property
+    def flops(self) -> Dim:
+        """Operations of one run, nested graphs included (of a loop: of one iteration)."""
+        types, results = [v.type for v in self.operands], [v.type for v in self.results]
+        total = self.op.flops(types, results, self.attrs)
+        for graph in self.graphs:
+            for node in graph.nodes:
+                total = total + node.flops
+        return total
 
     @property
     def next(self) -> Node | None:

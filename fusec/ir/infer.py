@@ -38,6 +38,12 @@ def check_kind(dtype: DType, accepted: frozenset[str], what: str = "operand") ->
         raise ValueError(f"{what} must be {_KINDS.get(accepted, 'supported')}, not {dtype}")
 
 
+def check_bytes(dtype: DType) -> None:
+    """Reductions need identities and extrema, which 4-bit types do not have in what holds them."""
+    if dtype.bits < 8:
+        raise ValueError(f"{dtype} must be cast first")
+
+
 def check_same_dtype(types: Sequence[Tensor]) -> DType:
     """The one dtype of all operands."""
     dtype = types[0].dtype
@@ -160,9 +166,7 @@ def window_extent(size: Dim, kernel: Dim, stride: int, pair: Sequence[Dim], dila
     span = size + pair[0] + pair[1] - dilation * (kernel - 1) - 1
     highest = span if isinstance(span, int) else bounds(span)[1]
     if highest is not None and highest < 0:
-        raise ValueError(
-            f"window of {kernel} (dilation {dilation}) is larger than padded size {size}"
-        )
+        raise ValueError(f"window {kernel} (dilation {dilation}) exceeds padded size {size}")
     extent: Dim = span // stride + 1
     return extent
 

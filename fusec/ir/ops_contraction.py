@@ -14,7 +14,7 @@ from fusec.ir.declare import declare
 from fusec.ir.lazy import torch
 from fusec.ir.op import Attribute, Attrs, Family, Kind
 from fusec.ir.ops_reduce import accumulator, check_accumulator, wrapped
-from fusec.ir.reference import back, torch_dtype
+from fusec.ir.reference import back, computable, flat_padding, torch_dtype, windows
 from fusec.ir.sym import Dim, product
 from fusec.ir.types import DType, Tensor, dtype
 
@@ -35,16 +35,27 @@ def _sort_of(x: Any) -> DType:
     return dtype(str(x.dtype).removeprefix("torch."))
 
 
-def _in_accumulator(operands: Sequence[Any], attrs: Attrs) -> tuple[Any, Any, Any]:
+def _in_accumulator(operands: Sequence[Any], attrs: Attrs) -> tuple[Any, Any, DType]:
     """Both operands in a dtype whose sums are exact modulo the accumulator, and that accumulator.
 
-    Integers of 8 and 16 bits are summed in float64, which is exact to 2**53 and fast.
+    Integers are summed in float64 where no sum can reach 2**53 (torch is fast there), else int64.
     """
     a, b = operands
     acc = accumulator(_sort_of(a), attrs)
-    if acc.is_integer and a.dtype.itemsize <= 2 and b.dtype.itemsize <= 2:
-        return a.to(torch.float64), b.to(torch.float64), acc
+    if acc.is_integer:
+        wide = torch.float64 if _largest(a) * _largest(b) * b.numel() < 1 << 53 else torch.int64
+        return computable(a).to(wide), computable(b).to(wide), acc
     return wrapped(a, acc), wrapped(b, acc), acc
+
+
+def _largest(x: Any) -> int:
+    """A bound of the absolute values of integers."""
+    if not x.numel():
+        return 0
+    if x.dtype is torch.uint64:
+        return 1 << 64
+    low, high = torch.aminmax(computable(x))
+    return max(abs(int(low)), abs(int(high)))
 
 
 def _finish(total: Any, acc: DType, operands: Sequence[Any], attrs: Attrs) -> Any:
@@ -127,44 +138,29 @@ def _conv_rule(types: Sequence[Tensor], attrs: Attrs) -> Tensor:
     return Tensor(_result_dtype(types, attrs), (x.shape[0], w.shape[0], *spatial))
 
 
-def flat_padding(pairs: Sequence[Sequence[int]]) -> list[int]:
-    """Padding in the order of `torch.nn.functional.pad`: the last dim first."""
-    return [side for pair in reversed(pairs) for side in pair]
-
-
 def _convolve(x: Any, w: Any, attrs: Attrs) -> Any:
-    """Any spatial rank and asymmetric padding; ranks above 3 sum over the leading window dims."""
+    """Any spatial rank, any padding."""
     pads = attrs["padding"]
-    if any(p[0] != p[1] for p in pads) or len(pads) > 3:
+    if len(pads) > 3 or not (x.is_floating_point() or x.is_complex()):
+        return _convolve_windows(x, w, attrs)
+    if any(p[0] != p[1] for p in pads):
         x = torch.nn.functional.pad(x, flat_padding(pads))
         pads = tuple((0, 0) for _ in pads)
-    if x.ndim > 5:
-        return _convolve_outer(x, w, attrs)
-    settings = (
-        attrs["strides"],
-        [p[0] for p in pads],
-        attrs["dilations"],
-        False,
-        [0] * len(pads),
-        attrs["groups"],
-    )
-    return torch.convolution(x, w, None, *settings)
+    around, zeros = [p[0] for p in pads], [0] * len(pads)
+    strides, dilations, groups = attrs["strides"], attrs["dilations"], attrs["groups"]
+    return torch.convolution(x, w, None, strides, around, dilations, False, zeros, groups)
 
 
-def _convolve_outer(x: Any, w: Any, attrs: Attrs) -> Any:
-    """Reduce the spatial rank by one: a sum over the first window dim, already padded."""
-    stride, dilation = attrs["strides"][0], attrs["dilations"][0]
-    extent = (x.shape[2] - dilation * (w.shape[2] - 1) - 1) // stride + 1
-    inner = {name: attrs[name][1:] for name in ("strides", "dilations")}
-    inner |= {"groups": attrs["groups"], "padding": tuple((0, 0) for _ in attrs["padding"][1:])}
-    total: Any = 0
-    for k in range(w.shape[2]):
-        rows = x[:, :, k * dilation : k * dilation + (extent - 1) * stride + 1 : stride].movedim(
-            2, 1
-        )
-        part = _convolve(rows.flatten(0, 1), w[:, :, k], inner)
-        total = total + part.unflatten(0, (x.shape[0], extent)).movedim(1, 2)
-    return total
+def _convolve_windows(x: Any, w: Any, attrs: Attrs) -> Any:
+    """As a matmul of windows, which torch has for every dtype and rank."""
+    rank, groups = x.ndim - 2, attrs["groups"]
+    cut = windows(x, w.shape[2:], attrs, 0)
+    out = cut.shape[2 : 2 + rank]
+    cut = cut.unflatten(1, (groups, -1)).movedim(2, 2 + rank)  # n, g, *out, c, *kernel
+    columns = cut.flatten(2 + rank).flatten(2, 1 + rank)  # n, g, out, c * kernel
+    filters = w.flatten(1).unflatten(0, (groups, -1))  # g, o, c * kernel
+    result = filters @ columns.transpose(2, 3)  # n, g, o, out
+    return result.flatten(1, 2).unflatten(2, out)
 
 
 def _evaluate_conv(operands: Sequence[Any], attrs: Attrs) -> Any:

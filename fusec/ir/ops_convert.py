@@ -94,11 +94,13 @@ def _cast(operands: Sequence[Any], attrs: Attrs) -> Any:
     (x,) = operands
     dtype: DType = attrs["dtype"]
     target = torch_dtype(dtype)
+    if x.dtype is target and dtype.bits >= 8:
+        return x
     if dtype.kind == BOOL:
         return computable(x) != 0
     if x.is_complex() and dtype.kind != COMPLEX:
         x = torch.real(x)
-    if attrs["saturate"] and x.dtype is not target:
+    if attrs["saturate"]:
         x = _saturate(x, dtype)
     if x.dtype is torch.uint64:  # its bits as int64 would not do
         return x if target is torch.uint64 else back(x.to(_wide(dtype)), target)
@@ -122,14 +124,16 @@ def limits(dtype: DType) -> tuple[Any, Any]:
 
 def _saturate(x: Any, dtype: DType) -> Any:
     """Values outside the range of ``dtype`` to its limits; NaN to 0 in integers."""
+    if dtype.kind == COMPLEX or (dtype.is_float and dtype.bits > 8):
+        return x  # infinity is a value of these
     low, high = limits(dtype)
     if dtype.is_float:
-        return computable(x).clamp(low, high) if x.dtype is not torch.uint64 else x
+        return (x.to(torch.float64) if x.dtype is torch.uint64 else computable(x)).clamp(low, high)
     if x.is_floating_point():
         return _float_to_integer(x.to(torch.float64), dtype, low, high)
     if x.dtype is torch.uint64:
         return torch.from_numpy(np.minimum(x.numpy(), np.uint64(high)))
-    return computable(x).clamp(max(low, -(1 << 63)), min(high, (1 << 63) - 1))
+    return x.to(torch.int64).clamp(max(low, -(1 << 63)), min(high, (1 << 63) - 1))
 
 
 def _float_to_integer(x: Any, dtype: DType, low: int, high: int) -> Any:

@@ -47,6 +47,7 @@ def _reduce_rule(accepted: frozenset[str]) -> Rule:
     def rule(types: Sequence[Tensor], attrs: Attrs) -> Tensor:
         (x,) = types
         t.check_kind(x.dtype, accepted)
+        t.check_bytes(x.dtype)
         check_accumulator(x.dtype, attrs)
         axes = t.check_axes(attrs["axes"], x.rank)
         return x.with_shape(d for i, d in enumerate(x.shape) if i not in axes)
@@ -119,6 +120,7 @@ _declare_reduce(
 def _arg_rule(types: Sequence[Tensor], attrs: Attrs) -> Tensor:
     (x,) = types
     t.check_kind(x.dtype, t.ORDERED)
+    t.check_bytes(x.dtype)
     axis = t.check_axis(attrs["axis"], x.rank)
     if x.shape[axis] == 0:
         raise ValueError(f"axis {axis} is empty: it has no extremum")
@@ -151,6 +153,7 @@ for _name in ("argmax", "argmin"):
 def _scan_rule(accepted: frozenset[str]) -> Rule:
     def rule(types: Sequence[Tensor], attrs: Attrs) -> Tensor:
         t.check_kind(types[0].dtype, accepted)
+        t.check_bytes(types[0].dtype)
         t.check_axis(attrs["axis"], types[0].rank)
         return types[0]
 

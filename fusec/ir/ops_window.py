@@ -12,9 +12,8 @@ from fusec.ir import infer as t
 from fusec.ir.declare import Compute, Rule, declare
 from fusec.ir.lazy import torch
 from fusec.ir.op import Attribute, Attrs, Family, Kind
-from fusec.ir.ops_contraction import flat_padding
 from fusec.ir.ops_reduce import default_accumulator, wrapped
-from fusec.ir.reference import back, lowest, ordered, unordered
+from fusec.ir.reference import back, flat_padding, lowest, ordered, unordered, windows
 from fusec.ir.sym import Dim, product
 from fusec.ir.types import DType, Tensor, dtype, i64
 
@@ -23,6 +22,7 @@ def _window_rule(accepted: frozenset[str], result: DType | None) -> Rule:
     def rule(types: Sequence[Tensor], attrs: Attrs) -> Tensor:
         (x,) = types
         t.check_kind(x.dtype, accepted)
+        t.check_bytes(x.dtype)
         if x.rank < 3:
             raise ValueError(f"operand {x} must have rank 3 or more")
         rank = x.rank - 2
@@ -48,23 +48,6 @@ def _flops(types: Sequence[Tensor], results: Sequence[Tensor], attrs: Attrs) -> 
     return results[0].numel * product(attrs["kernel"])
 
 
-def _windows(x: Any, attrs: Attrs, fill: Any) -> Any:
-    """A view of shape [N, C, *out, *kernel] of the padded operand."""
-    padded = torch.nn.functional.pad(x, flat_padding(attrs["padding"]), value=fill).contiguous()
-    rank = x.ndim - 2
-    steps = padded.stride()[2:]
-    kernel, strides, dilations = attrs["kernel"], attrs["strides"], attrs["dilations"]
-    out = [
-        (padded.shape[2 + i] - dilations[i] * (kernel[i] - 1) - 1) // strides[i] + 1
-        for i in range(rank)
-    ]
-    moving = [steps[i] * strides[i] for i in range(rank)]
-    inside = [steps[i] * dilations[i] for i in range(rank)]
-    return padded.as_strided(
-        [*x.shape[:2], *out, *kernel], [*padded.stride()[:2], *moving, *inside]
-    )
-
-
 def _evaluate_max(operands: Sequence[Any], attrs: Attrs) -> Any:
     (x,) = operands
     wide = ordered(x)
@@ -74,27 +57,29 @@ def _evaluate_max(operands: Sequence[Any], attrs: Attrs) -> Any:
             padded, attrs["kernel"], attrs["strides"], 0, attrs["dilations"]
         )
         return unordered(pooled, x.dtype)
-    windows = _windows(wide, attrs, lowest(wide.dtype))
-    return unordered(windows.amax(tuple(range(x.ndim, windows.ndim))), x.dtype)
+    cut = windows(wide, attrs["kernel"], attrs, lowest(wide.dtype))
+    return unordered(cut.amax(tuple(range(x.ndim, cut.ndim))), x.dtype)
 
 
 def _evaluate_sum(operands: Sequence[Any], attrs: Attrs) -> Any:
     (x,) = operands
     wide = wrapped(x, default_accumulator(dtype(str(x.dtype).removeprefix("torch."))))
-    windows = _windows(wide, attrs, 0)
-    return back(windows.sum(tuple(range(x.ndim, windows.ndim)), dtype=wide.dtype), x.dtype)
+    cut = windows(wide, attrs["kernel"], attrs, 0)
+    return back(cut.sum(tuple(range(x.ndim, cut.ndim)), dtype=wide.dtype), x.dtype)
 
 
 def _evaluate_argmax(operands: Sequence[Any], attrs: Attrs) -> Any:
     (x,) = operands
     wide = ordered(x)
     rank = x.ndim - 2
-    windows = _windows(wide, attrs, lowest(wide.dtype)).flatten(-rank)
-    inside = _windows(torch.ones_like(wide, dtype=torch.uint8), attrs, 0).flatten(-rank)
-    largest = windows.amax(-1, keepdim=True)
-    is_largest = (windows == largest) | (windows != windows)
+    cut = windows(wide, attrs["kernel"], attrs, lowest(wide.dtype)).flatten(-rank)
+    inside = windows(torch.ones_like(wide, dtype=torch.uint8), attrs["kernel"], attrs, 0).flatten(
+        -rank
+    )
+    largest = cut.amax(-1, keepdim=True)
+    is_largest = (cut == largest) | (cut != cut)
     positions = torch.arange(x[0, 0].numel()).view(1, 1, *x.shape[2:])
-    flat = _windows(positions, attrs, 0).flatten(-rank).expand(*windows.shape)
+    flat = windows(positions, attrs["kernel"], attrs, 0).flatten(-rank).expand(*cut.shape)
     first = (is_largest & (inside != 0)).to(torch.uint8).argmax(-1, keepdim=True)
     return flat.gather(-1, first).squeeze(-1)
 

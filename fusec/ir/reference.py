@@ -10,6 +10,7 @@ where torch cannot compute on it, ops compute on a wider dtype and round or wrap
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from fusec.ir.constant import Constant
 from fusec.ir.lazy import torch
+from fusec.ir.op import Attrs
 from fusec.ir.types import DType
 
 if TYPE_CHECKING:
@@ -189,3 +191,25 @@ def to_numpy(x: TorchTensor, dtype: DType) -> np.ndarray[Any, Any]:
         return np.asarray(x.numpy())
     bits = x.contiguous().view(getattr(torch, np.dtype(plain).name))
     return np.asarray(bits.numpy()).view(dtype.numpy)
+
+
+def flat_padding(pairs: Sequence[Sequence[int]]) -> list[int]:
+    """Padding in the order of `torch.nn.functional.pad`: the last dim first."""
+    return [side for pair in reversed(pairs) for side in pair]
+
+
+def windows(x: TorchTensor, kernel: Sequence[int], attrs: Attrs, fill: Any) -> TorchTensor:
+    """A view [N, C, *out, *kernel] of x[N, C, *S], padded, at each place of a sliding window.
+
+    ``attrs``: padding, strides, dilations.
+    """
+    padded = torch.nn.functional.pad(x, flat_padding(attrs["padding"]), value=fill).contiguous()
+    steps = padded.stride()[2:]
+    strides, dilations = attrs["strides"], attrs["dilations"]
+    settings = zip(padded.shape[2:], kernel, strides, dilations, strict=True)
+    out = [(size - d * (k - 1) - 1) // s + 1 for size, k, s, d in settings]
+    moving = [step * s for step, s in zip(steps, strides, strict=True)]
+    inside = [step * d for step, d in zip(steps, dilations, strict=True)]
+    return padded.as_strided(
+        [*x.shape[:2], *out, *kernel], [*padded.stride()[:2], *moving, *inside]
+    )
