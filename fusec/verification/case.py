@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fusec.errors import InvalidPlan, UsageError
+from fusec.errors import InvalidModel, UsageError
 from fusec.ir.graph import Graph
 from fusec.verification.compare import Comparison, compare_outputs
 from fusec.verification.data import Ranges, random_inputs
@@ -17,6 +17,8 @@ from fusec.verification.tensors import Array
 
 if TYPE_CHECKING:
     from fusec.plan import Golden
+
+_IN, _OUT = "inputs/", "outputs/"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,36 @@ def golden_of_case(case: Case) -> Golden:
 
 
 def case_of_folder(folder: Path) -> Case:
-    """A golden folder: ``golden.json`` (tool, version, seed, tolerance) and ``golden.safetensors``
-    with the tensors ``inputs/NAME`` and ``outputs/NAME``.
+    """A golden folder, as tests/golden has them: ``golden.json`` with tool, version, seed and
+    tolerance by output; ``golden.safetensors`` with the tensors ``inputs/NAME``, ``outputs/NAME``.
+
+    UsageError when there is none, InvalidModel when it is malformed.
     """
-    raise NotImplementedError(folder)
+    import safetensors
+    from safetensors.numpy import load_file
+
+    if not (folder / "golden.json").is_file():
+        inner = sorted(p.parent.name for p in folder.glob("*/golden.json"))
+        hint = f"it holds several: {', '.join(inner)}" if inner else "golden.json says who made it"
+        raise UsageError(f"{folder} holds no golden.json", hint=hint)
+    try:
+        told = json.loads((folder / "golden.json").read_text("utf-8"))
+        tensors = load_file(folder / "golden.safetensors")
+        tolerances = {str(name): float(t) for name, t in told["tolerance"].items()}
+        who = str(told["tool"]), str(told["version"]), int(told["seed"])
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise _malformed(folder, error) from None
+    except safetensors.SafetensorError as error:
+        raise _malformed(folder, error) from None
+    inputs = {k.removeprefix(_IN): a for k, a in tensors.items() if k.startswith(_IN)}
+    outputs = {k.removeprefix(_OUT): a for k, a in tensors.items() if k.startswith(_OUT)}
+    if not outputs:
+        raise _malformed(folder, "no outputs")
+    return Case(inputs, outputs, tolerances, *who)
+
+
+def _malformed(folder: Path, why: object) -> InvalidModel:
+    return InvalidModel(
+        f"{folder}: the golden files are malformed: {why}",
+        hint="golden.json and golden.safetensors belong together; write both again",
+    )
