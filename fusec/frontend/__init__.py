@@ -19,25 +19,31 @@ from fusec.ir import Graph
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from fusec.frontend.onnx import Dims, Shapes, Source
+    from fusec.frontend.onnx import Constants, Dims, Shapes, Source
 
     Model: TypeAlias = str | os.PathLike[str] | bytes | ModelProto
 
 __all__ = ["Coverage", "OperatorRow", "coverage", "load_model"]
 
 
-def load_model(source: Model, shapes: Shapes | None = None, dims: Dims | None = None) -> Graph:
+def load_model(
+    source: Model,
+    shapes: Shapes | None = None,
+    dims: Dims | None = None,
+    constants: Constants | None = None,
+) -> Graph:
     """Import a model from a path, its bytes, or a ``ModelProto``.
 
     ``shapes``: sizes by input name: an int, a symbolic dim, a name for a new one, or None for any.
     ``dims``: by name of a symbolic dim, its size or its range ``(lowest, highest, divisor)``.
+    ``constants``: data of inputs that become part of the graph, such as axes or target sizes.
 
     Weights are views of the memory-mapped file. Raises UsageError, InvalidModel, UnsupportedModel
     or EnvironmentProblem.
     """
     from fusec.frontend.onnx import Importer, Inputs
 
-    return Importer(_read(source), Inputs(shapes, dims)).run()
+    return Importer(_read(source), Inputs(shapes, dims, constants)).run()
 
 
 def coverage(source: Model, shapes: Shapes | None = None, dims: Dims | None = None) -> Coverage:

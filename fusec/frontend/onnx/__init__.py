@@ -3,7 +3,7 @@
 from fusec.frontend.onnx import evaluators as _evaluators
 from fusec.frontend.onnx import ops as _ops
 from fusec.frontend.onnx.importer import Importer, Record
-from fusec.frontend.onnx.inputs import Dims, Inputs, Shapes
+from fusec.frontend.onnx.inputs import Constants, Dims, Inputs, Shapes
 from fusec.frontend.onnx.reader import Source, from_proto, read
 from fusec.frontend.onnx.tensors import Payloads
 
@@ -11,6 +11,7 @@ from fusec.frontend.onnx.tensors import Payloads
 del _evaluators, _ops
 
 __all__ = [
+    "Constants",
     "Dims",
     "Importer",
     "Inputs",

@@ -20,7 +20,7 @@ from fusec.errors import InvalidModel
 from fusec.frontend.onnx.contents import Array
 from fusec.frontend.onnx.reader import opset_versions
 from fusec.frontend.onnx.scope import Imported, Scope
-from fusec.frontend.onnx.signature import schema_of
+from fusec.frontend.onnx.signature import schema_defaults, schema_of
 from fusec.frontend.onnx.tensors import DTYPES
 from fusec.ir.types import Tensor
 
@@ -55,7 +55,7 @@ class Functions:
         body = local or self._schema_body(call, domain)
         if len(node.input) > len(body.input) or len(node.output) > len(body.output):
             call.invalid("has more inputs or outputs than its function")
-        scope = self._scope(call, body, is_local=local is not None)
+        scope = self._scope(call, domain, body, is_local=local is not None)
         inputs = [call.input(i) if call.has(i) else None for i in range(len(call))]
         for formal, actual in zip(body.input, inputs, strict=False):
             if actual is not None:
@@ -75,10 +75,12 @@ class Functions:
             call.frame.name_value(found.value, output)
         return found
 
-    def _scope(self, call: Call, body: FunctionProto, *, is_local: bool) -> Scope:
+    def _scope(self, call: Call, domain: str, body: FunctionProto, *, is_local: bool) -> Scope:
         outer = call.scope
         bindings: dict[str, AttributeProto | None] = dict.fromkeys(body.attribute)
         bindings.update({a.name: a for a in body.attribute_proto})
+        if not is_local:
+            bindings.update(schema_defaults(domain, call.node.op_type, call.version))
         bindings.update(call.attributes)
         opsets = {**outer.opsets, **opset_versions(body.opset_import)}
         region = outer.region or f"{call.node.op_type}:{call.name}"

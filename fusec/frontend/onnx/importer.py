@@ -19,7 +19,7 @@ from fusec.frontend.onnx.call import Call, Refused
 from fusec.frontend.onnx.contents import LIMIT, Array, Undecided, normalise
 from fusec.frontend.onnx.fold import fold
 from fusec.frontend.onnx.functions import Functions
-from fusec.frontend.onnx.inputs import Inputs, UnsupportedInput
+from fusec.frontend.onnx.inputs import Inputs
 from fusec.frontend.onnx.order import execution_order, node_names
 from fusec.frontend.onnx.reader import DEFAULT_DOMAINS, Source
 from fusec.frontend.onnx.registry import Lowering, find_evaluator, find_lowering
@@ -91,17 +91,16 @@ class Importer:
         infos = [i for i in proto.input if i.name not in scope.values]
         for info in infos:
             scope.values[info.name] = Imported.poisoned(info.name)
-        try:
-            types = self.inputs.types(infos)
-        except (UnsupportedInput, NoSuchType) as error:
-            self._refuse_input(infos[0].name, str(error))
-            return
+        infos = self.inputs.split_constants(infos)
+        types = self.inputs.types(infos)
+        for name, reason in self.inputs.refused.items():
+            self.records.append(Record(name, "", "graph input", UNSUPPORTED, reason))
+        for name, data in self.inputs.constants.items():
+            type = Tensor(self.dtype_of(data), data.shape)
+            scope.values[name] = Imported(name, type, contents=data, weight=True)
         for info, type in zip(infos, types, strict=True):
             value = self.graph.add_input(info.name, type)
             scope.values[info.name] = Imported(info.name, type, value=value)
-
-    def _refuse_input(self, name: str, reason: str) -> None:
-        self.records.append(Record(name, "", "graph input", UNSUPPORTED, reason))
 
     def add_initializers(self, proto: GraphProto, scope: Scope) -> None:
         """Bring the constants of a graph into scope."""

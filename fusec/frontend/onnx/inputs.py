@@ -5,12 +5,13 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 from onnx import TensorShapeProto, TypeProto, ValueInfoProto
 
 from fusec.errors import InvalidModel, UsageError
-from fusec.frontend.onnx.tensors import element_type
+from fusec.frontend.onnx.tensors import NoSuchType, element_type
 from fusec.ir.sym import Dim, Expr, Symbol, free_symbols
 from fusec.ir.types import Tensor
 
@@ -19,17 +20,26 @@ Shapes: TypeAlias = Mapping[str, Sequence[Size]]
 # A number, or (lowest, highest or None, divisor).
 Range: TypeAlias = tuple[int, int | None, int]
 Dims: TypeAlias = Mapping[str, int | Range]
+# Data of inputs that the compiled model has built in.
+Constants: TypeAlias = Mapping[str, np.ndarray[Any, Any]]
 
 
 class Inputs:
     """The types of the graph inputs, and the symbols they use, in order of appearance."""
 
-    def __init__(self, shapes: Shapes | None, dims: Dims | None) -> None:
+    def __init__(
+        self,
+        shapes: Shapes | None = None,
+        dims: Dims | None = None,
+        constants: Constants | None = None,
+    ) -> None:
+        self.constants = dict(constants or {})
         self._shapes = dict(shapes or {})
         self._dims = dict(dims or {})
         self._names: dict[str, str] = {}  # dim_param -> symbol name
         self._fixed: dict[str, Dim] = {}  # dim_param -> size given with --shape
         self._used: set[str] = set()
+        self.refused: dict[str, str] = {}  # input -> reason
         self.symbols: dict[str, Symbol] = {}
 
     @property
@@ -38,12 +48,8 @@ class Inputs:
         return bool(self._shapes or self._dims)
 
     def types(self, inputs: Sequence[ValueInfoProto]) -> list[Tensor]:
-        """The type of each input; InvalidModel, UsageError or `NoSuchType`."""
-        names = [i.name for i in inputs]
-        for name in self._shapes:
-            if name not in names:
-                listed = ", ".join(names) or "none"
-                raise UsageError(f"no input {name!r} to give a shape to; inputs: {listed}")
+        """The type of each input; InvalidModel or UsageError."""
+        self._check_names([i.name for i in inputs], self._shapes, "a shape")
         for info in inputs:
             if info.name in self._shapes:
                 self._bind(info)
@@ -53,6 +59,39 @@ class Inputs:
                 listed = ", ".join(sorted(self._names)) or "none"
                 raise UsageError(f"no dim {name!r} in the inputs; symbolic dims: {listed}")
         return types
+
+    def _check_names(self, names: Sequence[str], given: Iterable[str], what: str) -> None:
+        for name in given:
+            if name not in names:
+                listed = ", ".join(names) or "none"
+                raise UsageError(f"no input {name!r} to give {what} to; inputs: {listed}")
+
+    def _is_supported(self, info: ValueInfoProto) -> bool:
+        try:
+            element_type(tensor_type(info).elem_type, f"input {info.name}")
+        except (UnsupportedInput, NoSuchType) as error:
+            self.refused[info.name] = str(error)
+            return False
+        return True
+
+    def split_constants(self, inputs: Sequence[ValueInfoProto]) -> list[ValueInfoProto]:
+        """The inputs that stay inputs; UsageError where given data does not fit the others."""
+        self._check_names([i.name for i in inputs], self.constants, "data")
+        inputs = [i for i in inputs if self._is_supported(i)]
+        for info in inputs:
+            data = self.constants.get(info.name)
+            if data is None:
+                continue
+            tensor = tensor_type(info)
+            sizes = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
+            fits = not tensor.HasField("shape") or (
+                len(sizes) == data.ndim
+                and all(s in (None, d) for s, d in zip(sizes, data.shape, strict=True))
+            )
+            dtype = element_type(tensor.elem_type, f"input {info.name}")
+            if not fits or data.dtype != dtype.numpy:
+                raise UsageError(f"data for input {info.name!r} is {data.dtype}{list(data.shape)}")
+        return [i for i in inputs if i.name not in self.constants]
 
     def _type(self, info: ValueInfoProto) -> Tensor:
         tensor = tensor_type(info)

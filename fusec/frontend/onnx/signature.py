@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import onnx.defs
-from onnx import NodeProto
+from onnx import AttributeProto, NodeProto
 
 from fusec.errors import InvalidModel
 from fusec.frontend.onnx.attributes import attribute_kind, kind_name
@@ -32,6 +32,14 @@ def schema_of(domain: str, op: str, version: int) -> Any:
         return onnx.defs.get_schema(op, version, domain)
     except onnx.defs.SchemaError:
         return None
+
+
+@lru_cache(maxsize=4096)
+def schema_defaults(domain: str, op: str, version: int) -> dict[str, AttributeProto]:
+    """The attributes that have a default value in the schema."""
+    schema = schema_of(domain, op, version)
+    defaults = {} if schema is None else {n: a.default_value for n, a in schema.attributes.items()}
+    return {n: value for n, value in defaults.items() if value.type != AttributeProto.UNDEFINED}
 
 
 @lru_cache(maxsize=4096)

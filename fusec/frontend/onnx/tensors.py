@@ -191,5 +191,4 @@ def _view(raw: Array, kind: DType, shape: tuple[int, ...], what: str) -> Array:
     flat = np.stack([low, high], axis=1).reshape(-1)[:count]
     if kind.name == "float4_e2m1fn":
         return np.asarray(flat.view(ml_dtypes.float4_e2m1fn).reshape(shape))
-    dense: Array = flat.astype(kind.numpy).reshape(shape)
-    return dense
+    return np.asarray(flat.astype(kind.numpy).reshape(shape))

@@ -8,7 +8,7 @@ from fusec.frontend.onnx.call import Call
 from fusec.frontend.onnx.ops.windows import explicit_padding, window_of
 from fusec.frontend.onnx.registry import lowers
 from fusec.ir import Value
-from fusec.ir.sym import Dim
+from fusec.ir.sym import Dim, smax
 
 
 @lowers("MatMul")
@@ -103,6 +103,9 @@ def conv_transpose(c: Call) -> Value:
         for d, s, k, t, e in zip(x.type.shape[2:], strides, kernel, dilations, extra, strict=True)
     ]
     padding = _transposed_padding(c, x.type.shape[2:], strides, full)
+    # Where the result is larger than what the windows reach, the rest is zeros at the end.
+    extra = tuple(e + max(-_fixed(a), 0) for e, (_, a) in zip(extra, padding, strict=True))
+    padding = tuple((b, smax(a, 0)) for b, a in padding)
     result = c.op(
         "conv_transpose",
         x,
@@ -128,11 +131,16 @@ def _transposed_padding(
         target = [d * s for d, s in zip(spatial, strides, strict=True)]
     else:
         return explicit_padding(c, len(spatial))
-    padding = []
+    padding: list[tuple[Dim, Dim]] = []
     for have, want in zip(full, target, strict=True):
         total = have - want
         if isinstance(total, int) and total < 0:
-            c.refuse(f"output_shape {want} exceeds what the window reaches, {have}")
+            padding.append((0, total))
+            continue
         half = total // 2
         padding.append((half, total - half) if mode == "SAME_UPPER" else (total - half, half))
     return tuple(padding)
+
+
+def _fixed(dim: Dim) -> int:
+    return dim if isinstance(dim, int) else 0

@@ -15,7 +15,7 @@ from fusec.ir.sym import Dim, product
 @lowers("BatchNormalization", rich=True)
 def batch_normalization(c: Call) -> Value:
     """``x * a + b`` with ``a = scale * rsqrt(var + eps)``, ``b = bias - mean * a`` per channel."""
-    if c.flag("training_mode") or (c.version < 14 and any(c.wants(i) for i in range(1, 5))):
+    if c.flag("training_mode") or any(c.wants(i) for i in range(1, 5)):
         c.refuse("training mode updates statistics")
     if c.version < 9 and not c.flag("spatial", True):
         return _per_activation(c)
