@@ -57,7 +57,7 @@ def coverage(source: Model, shapes: Shapes | None = None, dims: Dims | None = No
     except UnsupportedModel:
         if not importer.records:
             raise
-    return summarize(importer.records)
+    return summarize(importer.records, importer.annotations.disagreements)
 
 
 def _read(source: Model) -> Source:

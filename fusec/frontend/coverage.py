@@ -45,9 +45,13 @@ class OperatorRow:
 
 @dataclass(frozen=True)
 class Coverage:
-    """One row for each operator and outcome, unsupported ones first, then by name."""
+    """One row for each operator and outcome, unsupported ones first, then by name.
+
+    ``notes``: annotations of the file that contradict what its operators compute.
+    """
 
     rows: tuple[OperatorRow, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -55,7 +59,7 @@ class Coverage:
         return not any(row.status == UNSUPPORTED for row in self.rows)
 
 
-def summarize(records: Iterable[NodeRecord]) -> Coverage:
+def summarize(records: Iterable[NodeRecord], notes: Iterable[str] = ()) -> Coverage:
     """Group records by operator and outcome."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for r in records:
@@ -63,4 +67,4 @@ def summarize(records: Iterable[NodeRecord]) -> Coverage:
         groups.setdefault((op, r.status, r.reason), []).append(r.node)
     rows = [OperatorRow(*key, tuple(nodes)) for key, nodes in groups.items()]
     rows.sort(key=lambda row: (row.status != UNSUPPORTED, row.op, row.status, row.reason))
-    return Coverage(tuple(rows))
+    return Coverage(tuple(rows), tuple(notes))

@@ -124,6 +124,17 @@ def is_static(contents: Array) -> bool:
     return bool(contents.dtype != object)
 
 
+def as_array(contents: Any) -> Array:
+    """Contents as an array: numpy gives the bare element where the result has rank 0."""
+    if isinstance(contents, np.ndarray):
+        return contents
+    if not isinstance(contents, Expr | Quotient):
+        return np.asarray(contents)
+    whole = np.empty((), dtype=object)
+    whole[()] = contents
+    return whole
+
+
 def normalise(contents: Array, dtype: DType) -> Array:
     """Numbers as an array of their dtype, anything else as an object array."""
     if contents.dtype != object:

@@ -16,7 +16,7 @@ from fusec.errors import InvalidModel, Unsupported, UnsupportedModel
 from fusec.frontend.coverage import DECOMPOSED, SUPPORTED, UNSUPPORTED
 from fusec.frontend.onnx.annotations import Annotations
 from fusec.frontend.onnx.call import Call, Refused
-from fusec.frontend.onnx.contents import LIMIT, Array, Undecided, normalise
+from fusec.frontend.onnx.contents import LIMIT, Array, Undecided, as_array, normalise
 from fusec.frontend.onnx.fold import fold
 from fusec.frontend.onnx.functions import Functions
 from fusec.frontend.onnx.inputs import Inputs
@@ -53,7 +53,7 @@ class Importer:
         self.functions = Functions(source.proto)
         self.graph = Graph("main")
         self.frame = Frame(self.graph)
-        self._annotations = Annotations(source.proto.graph, exact=not inputs.overridden)
+        self.annotations = Annotations(source.proto.graph, exact=not inputs.overridden)
 
     # -- the whole graph -------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class Importer:
     def _initializer(self, tensor: TensorProto) -> Imported:
         data = self.tensor(tensor, f"initializer {tensor.name!r}")
         type = Tensor(self.dtype_of(data), data.shape)
-        self._annotations.check(tensor.name, type)
+        self.annotations.check(tensor.name, type)
         return Imported(tensor.name, type, contents=data, weight=True)
 
     def _check_outputs(self, proto: GraphProto) -> None:
@@ -210,7 +210,7 @@ class Importer:
         except (Undecided, ZeroDivisionError):
             return False
         dtype = evaluator.dtype(call)
-        arrays = results if isinstance(results, tuple) else (results,)
+        arrays = [as_array(r) for r in (results if isinstance(results, tuple) else (results,))]
         if any(a.size > LIMIT for a in arrays) and call.node.op_type != "Constant":
             return False
         for output, array in zip(call.node.output, arrays, strict=False):
@@ -248,7 +248,7 @@ class Importer:
 
     def _bind(self, name: str, value: Imported, scope: Scope) -> None:
         if scope.outer is None and not scope.prefix:
-            self._annotations.check(name, value.type)
+            self.annotations.check(name, value.type)
         scope.values[name] = value
 
     # -- services for calls ----------------------------------------------------------------------
