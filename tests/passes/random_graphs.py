@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 from fusec.ir import Graph, GraphBuilder, Tensor, Value, f32
+from fusec.ir.sym import Dim
 
 Step = Callable[["Maker"], Value]
 
@@ -34,12 +35,17 @@ class Maker:
         fitting = [v for v in self.values if v.type.rank >= minimum_rank]
         if not fitting:
             value = self.values[0]
-            return self.b.op("reshape", value, shape=(1,) * (minimum_rank - value.type.rank) + value.type.shape)
-        return fitting[max(self.random.randrange(len(fitting)), self.random.randrange(len(fitting)))]
+            return self.b.op(
+                "reshape", value, shape=(1,) * (minimum_rank - value.type.rank) + value.type.shape
+            )
+        return fitting[
+            max(self.random.randrange(len(fitting)), self.random.randrange(len(fitting)))
+        ]
 
-    def weight(self, *shape: object) -> Value:
+    def weight(self, *shape: Dim) -> Value:
         """An input that stands for a weight."""
-        value = self.graph.add_input(f"w{self.weights}", Tensor(f32, shape))  # type: ignore[arg-type]
+
+        value = self.graph.add_input(f"w{self.weights}", Tensor(f32, shape))
         self.weights += 1
         return value
 
@@ -72,7 +78,9 @@ def _channel(m: Maker) -> Value:
 
 def _select(m: Maker) -> Value:
     x = m.pick()
-    return m.b.op("select", m.b.op("gt", x, m.b.literal(0.0, f32)), x, m.b.op("mul", x, m.b.literal(0.1, f32)))
+    return m.b.op(
+        "select", m.b.op("gt", x, m.b.literal(0.0, f32)), x, m.b.op("mul", x, m.b.literal(0.1, f32))
+    )
 
 
 def _transpose(m: Maker) -> Value:
@@ -93,7 +101,9 @@ def _slice(m: Maker) -> Value:
     shape = x.type.shape
     sizes = tuple(max(1, d - 1) if isinstance(d, int) else d for d in shape)
     y = m.b.op("slice", x, starts=(0,) * len(shape), sizes=sizes, steps=(1,) * len(shape))
-    return m.b.op("pad", y, padding=tuple((d - s, 0) for d, s in zip(shape, sizes, strict=True)), value=0.25)
+    return m.b.op(
+        "pad", y, padding=tuple((d - s, 0) for d, s in zip(shape, sizes, strict=True)), value=0.25
+    )
 
 
 def _concat(m: Maker) -> Value:
@@ -101,7 +111,13 @@ def _concat(m: Maker) -> Value:
     axis = m.random.randrange(x.type.rank)
     y = m.b.op("concat", x, m.b.op("reverse", x, axes=(axis,)), axis=axis)
     sizes = tuple(x.type.shape)
-    return m.b.op("slice", y, starts=(0,) * len(sizes), sizes=sizes, steps=tuple(2 if d == axis else 1 for d in range(len(sizes))))
+    return m.b.op(
+        "slice",
+        y,
+        starts=(0,) * len(sizes),
+        sizes=sizes,
+        steps=tuple(2 if d == axis else 1 for d in range(len(sizes))),
+    )
 
 
 def _normalise(m: Maker) -> Value:
@@ -118,7 +134,9 @@ def _mean(m: Maker) -> Value:
     axis = m.random.randrange(x.type.rank)
     kept = tuple(1 if d == axis else n for d, n in enumerate(x.type.shape))
     total = m.b.op("reduce_sum", m.b.op("tanh", x), axes=(axis,))
-    return m.b.op("mul", x, m.b.op("reshape", m.b.op("mul", total, m.b.literal(0.125, f32)), shape=kept))
+    return m.b.op(
+        "mul", x, m.b.op("reshape", m.b.op("mul", total, m.b.literal(0.125, f32)), shape=kept)
+    )
 
 
 def _matmul(m: Maker) -> Value:
@@ -136,7 +154,9 @@ def _conv(m: Maker) -> Value:
     stride = m.random.choice([1, 2]) if wide else 1
     w = m.weight(m.random.choice([4, 8]), channels, size, size)
     pad = ((size // 2, size // 2),) * 2
-    y = m.b.op("conv", m.b.op("tanh", x), w, strides=(stride,) * 2, padding=pad, dilations=(1, 1), groups=1)
+    y = m.b.op(
+        "conv", m.b.op("tanh", x), w, strides=(stride,) * 2, padding=pad, dilations=(1, 1), groups=1
+    )
     return m.b.op("mul", y, m.b.literal(0.3, f32))
 
 
@@ -153,8 +173,8 @@ def _pool(m: Maker) -> Value:
 
 
 STEPS: list[Step] = [
-    _unary, _unary, _scalar, _scalar, _binary, _binary, _binary, _channel, _select, _transpose, _reshape,
-    _slice, _concat, _normalise, _mean, _matmul, _conv, _pool,
+    _unary, _unary, _scalar, _scalar, _binary, _binary, _binary, _channel, _select, _transpose,
+    _reshape, _slice, _concat, _normalise, _mean, _matmul, _conv, _pool,
 ]  # fmt: skip
 
 

@@ -35,13 +35,17 @@ def finish(graph: Graph, *outputs: Value) -> Context:
 def kernels(graph: Graph) -> list[list[str]]:
     """The ops of each kernel, literals apart."""
     return [
-        [n.op.name for n in node.graphs[0].nodes if not n.is_constant] for node in graph.nodes if node.op.name == "fused"
+        [n.op.name for n in node.graphs[0].nodes if not n.is_constant]
+        for node in graph.nodes
+        if node.op.name == "fused"
     ]
 
 
 def draw(graph: Graph, seed: int = 0) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn([int(str(d)) for d in v.type.shape], generator=generator) for v in graph.inputs]
+    return [
+        torch.randn([int(str(d)) for d in v.type.shape], generator=generator) for v in graph.inputs
+    ]
 
 
 def relu(b: GraphBuilder, x: Value) -> Value:
@@ -56,7 +60,9 @@ def test_conv_bias_relu_residual_is_one_kernel() -> None:
 
 
 def test_an_activation_goes_to_its_producer_and_a_residual_block_has_three_kernels() -> None:
-    graph, b, (x, w1, w2, w3) = start((1, 64, 14, 14), (16, 64, 1, 1), (16, 16, 3, 3), (64, 16, 1, 1))
+    graph, b, (x, w1, w2, w3) = start(
+        (1, 64, 14, 14), (16, 64, 1, 1), (16, 16, 3, 3), (64, 16, 1, 1)
+    )
     y = relu(b, b.op("conv", x, w1, **conv_attrs()))
     y = relu(b, b.op("conv", y, w2, **conv_attrs(pad=1)))
     y = relu(b, b.op("add", b.op("conv", y, w3, **conv_attrs()), x))
@@ -128,7 +134,8 @@ def test_each_candidate_has_exactly_one_remark(seed: int) -> None:
 
 
 def count_candidates(graph: Graph) -> int:
-    """Edges between non-constant nodes, and neighbouring readers of one value; walks the text-level structure."""
+    """Edges between non-constant nodes, and neighbouring readers of one value; walks the
+    text-level structure."""
     edges, siblings = set(), 0
     readers: dict[int, list[int]] = {}
     nodes = [n for n in graph.nodes if n.op.name != "constant"]
