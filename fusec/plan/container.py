@@ -182,4 +182,7 @@ def _where_cut(data: Bytes) -> str:
         at = name_at + name_size + extra_size + size
         if at > len(data):
             return f"{last}: is cut off"
-    return f"the archive is damaged after entry {last}" if last else "is not a plan"
+    if not last:
+        return "is not a plan"
+    cut = at + _LOCAL.size > len(data) or data[at : at + 2].tobytes() == b"PK"
+    return f"the archive is {'cut off' if cut else 'damaged'} after entry {last}"

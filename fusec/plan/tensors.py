@@ -148,6 +148,9 @@ class StoredConstant(Constant):
     def is_literal(self) -> bool:
         return not self._info.shape
 
+    def __eq__(self, other: object) -> bool:
+        return self is other or super().__eq__(other)
+
     def __hash__(self) -> int:
         return hash((self._mapped.dtype.name, self._mapped.shape))
 

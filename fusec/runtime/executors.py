@@ -39,9 +39,7 @@ def run_interpreted(kernel: Kernel, node: Node, buffers: Buffers) -> None:
         return
     config = config_for(kernel, INTERPRETER_TARGET)
     tensors = kernel_tensors(kernel, node, buffers)
-    launch_interpreted(
-        kernel.program, kernel.name, config, tensors, buffers.env, source=kernel.source
-    )
+    launch_interpreted(kernel.program, kernel.name, config, tensors, buffers.env)
 
 
 def run_on_cuda(kernel: Kernel, node: Node, buffers: Buffers) -> None:

@@ -63,7 +63,8 @@ def strided(
     plain = movable(elements)
     if 0 in shape:
         return plain.new_empty(tuple(shape)).view(elements.dtype)
-    window = plain.as_strided(tuple(shape), tuple(abs(stride) for stride in strides), start)
+    at = plain.storage_offset() + start  # torch counts from the start of the allocation
+    window = plain.as_strided(tuple(shape), tuple(abs(stride) for stride in strides), at)
     return (window.flip(backwards) if backwards else window).view(elements.dtype)
 
 

@@ -1,4 +1,4 @@
-"""Offsets in order of time: one sweep that allocates and frees, ``n log n`` in all but odd cases."""
+"""Offsets in order of time: a sweep that allocates and frees, ``n log n`` but in odd cases."""
 
 from __future__ import annotations
 
