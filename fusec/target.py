@@ -1,14 +1,14 @@
 """GPU targets: limits and peaks by architecture, and the device names that people know them by.
 
-Figures are those of the data sheets: dense peaks at boost clock, memory bandwidth, shared memory as in
-the CUDA C++ Programming Guide (compute capabilities). One typical device stands for an architecture.
+Figures are those of the data sheets: dense peaks at boost clock, memory bandwidth, shared memory as
+in the CUDA C++ Programming Guide (compute capabilities). One typical device stands for each.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fusec.errors import UsageError
+from fusec.errors import EnvironmentProblem, UsageError
 
 CUDA, HIP = "cuda", "hip"
 
@@ -17,9 +17,9 @@ CUDA, HIP = "cuda", "hip"
 class Target:
     """One architecture. Sizes in bytes, rates per second.
 
-    ``arch``: compute capability (80) or gfx name. ``*_flops``: peaks of float32 FMA units, of matrix
-    units with tf32 and half operands, of float64; ``int8_ops`` of matrix units. ``shared_per_block``:
-    what one program may use (opt-in). ``registers``: 32-bit registers of one SM.
+    ``arch``: compute capability (80) or gfx name. ``*_flops``: peaks of float32 FMA units, of
+    matrix units with tf32 and half operands, of float64; ``int8_ops`` of matrix units.
+    ``shared_per_block``: what one program may use (opt-in). ``registers``: 32-bit, of one SM.
     """
 
     name: str
@@ -140,11 +140,32 @@ _BY_NAME = {target.name: target for target in TARGETS}
 def resolve(name: str) -> Target:
     """The target of a name (``sm_90``) or device alias (``h100``), in any case.
 
-    UsageError that lists the names if there is none.
+    ``native`` is the GPU at hand. UsageError that lists the names if there is none of that name;
+    EnvironmentProblem if there is no GPU.
     """
+    if name == "native":
+        return _native()
     key = name.strip().lower().replace("-", "").replace(" ", "")
     found = _BY_NAME.get(ALIASES.get(key, key))
     if found is None:
         names = ", ".join([*_BY_NAME, *ALIASES])
         raise UsageError(f"unknown target {name!r}", hint=f"one of {names}")
     return found
+
+
+def _native() -> Target:
+    """The entry of the current GPU's architecture, or of the newest one before it."""
+    import torch
+
+    if not torch.cuda.is_available():
+        hint = "name a target, such as sm_80 or h100"
+        raise EnvironmentProblem("no usable GPU for target 'native'", hint=hint)
+    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+    gfx = getattr(properties, "gcnArchName", "").split(":")[0]
+    if torch.version.hip is not None and gfx in _BY_NAME:
+        return _BY_NAME[gfx]
+    found = properties.major * 10 + properties.minor
+    older = [t for t in TARGETS if isinstance(t.arch, int) and t.arch <= found]
+    if torch.version.hip is not None or not older:
+        raise EnvironmentProblem(f"no target for this GPU ({gfx or f'sm_{found}'})")
+    return older[-1]

@@ -10,7 +10,7 @@ import contextlib
 import io
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,14 +29,6 @@ from fusec.errors import InternalError
 from fusec.target import CUDA, Target
 from fusec.tile.kernel import Argument, Binary, Config, Resources
 from fusec.tile.program import TileProgram
-
-
-class NoConfigFits(InternalError):
-    """Every candidate of a kernel spills or exceeds a limit; ``kernels`` names those kernels."""
-
-    def __init__(self, kernels: Sequence[str], target: str) -> None:
-        super().__init__(f"no config of {', '.join(kernels)} fits {target} without spills")
-        self.kernels = tuple(kernels)
 
 
 @dataclass(frozen=True)

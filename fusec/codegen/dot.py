@@ -1,48 +1,26 @@
-"""Emitters of contractions: ``tl.dot`` where the target has a unit for it, else multiply and sum.
+"""Emitters of contractions: ``tl.dot`` of matrices, else multiply and sum.
 
-``tl.dot`` takes float16, bfloat16, float32, float64 and int8 tiles with at least 16 (8-bit: 32)
-elements along the contracted axis. The other cases (wide integers, vectors, short axes) multiply
-tiles at the joint shape and sum.
+``tl.dot`` takes float16, bfloat16, float32 and int8 matrices with at least 16 (8-bit: 32) elements
+along the contracted axis. The others (float64, wide integers, vectors, short axes) multiply tiles
+at the joint shape and sum.
 """
 
 from __future__ import annotations
 
 from fusec.codegen.cast import cast
-from fusec.codegen.dims import Dims
 from fusec.codegen.emitter import Emitter, Tile
 from fusec.codegen.index import Name, suffix
 from fusec.codegen.literals import literal_value, typed_scalar
 from fusec.codegen.names import tl
 from fusec.ir.op import get_op
 from fusec.tile.program import Apply, Dot, Literal, Load, Role
-
-_DOT_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "int8"})
+from fusec.tile.shapes import Dims, dot_uses_unit
 
 
 def joint_dims(emitter: Emitter, statement: Dot) -> Dims:
     """The axes of the products, the contracted one included if it is a vector."""
     sides = (*emitter.dims[statement.a], *emitter.dims[statement.b])
     return emitter.dims_of((*sides, statement.axis))
-
-
-def uses_unit(emitter: Emitter, statement: Dot) -> bool:
-    """Whether it is printed as ``tl.dot``."""
-    a, b = emitter.tiles[statement.a], emitter.tiles[statement.b]
-    axis = emitter.program.axis(statement.axis)
-    shortest = 32 if a.dtype.bits == 8 else 16
-    short = isinstance(axis.extent, int) and axis.extent < shortest
-    return (
-        a.dtype == b.dtype
-        and a.dtype.name in _DOT_DTYPES
-        and axis.is_vector
-        and (axis.masked or not short)
-        and _is_matrix_pair(a.dims, b.dims, statement.axis)
-    )
-
-
-def _is_matrix_pair(a: Dims, b: Dims, axis: str) -> bool:
-    """Whether both are matrices that share the contracted axis only."""
-    return len(a) == len(b) == 2 and set(a) & set(b) == {axis}
 
 
 def start_dot(emitter: Emitter, statement: Dot) -> None:
@@ -65,7 +43,7 @@ def emit_dot(emitter: Emitter, statement: Dot) -> None:
     """The whole contraction over a FULL axis, or one step inside its loop."""
     full = emitter.program.axis(statement.axis).role is Role.FULL
     accumulator = None if full else emitter.symbols[f"{statement.name} accumulator"].text
-    if uses_unit(emitter, statement):
+    if dot_uses_unit(emitter.program, statement, emitter.dims):
         text = _unit(emitter, statement, accumulator)
     else:
         text = _multiply_sum(emitter, statement)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fusec.codegen.definitions import Definitions
-from fusec.codegen.dims import Dims, tile_dims, vector_axes
 from fusec.codegen.helpers import Helpers
 from fusec.codegen.index import IndexPrinter, Name, suffix
 from fusec.codegen.lines import comment, fit
@@ -16,6 +15,7 @@ from fusec.codegen.names import Namer, tl
 from fusec.ir.sym import Dim, free_symbols
 from fusec.ir.types import DType
 from fusec.tile.program import Bound, Statement, TileProgram
+from fusec.tile.shapes import Dims, tile_dims, vector_axes
 
 
 @dataclass(frozen=True)

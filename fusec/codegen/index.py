@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fusec.codegen.dims import Dims
 from fusec.ir.sym import (
     Atom,
     Dim,
@@ -23,6 +22,7 @@ from fusec.ir.sym import (
     free_symbols,
     prove_nonneg,
 )
+from fusec.tile.shapes import Dims
 
 Terms = list[tuple[tuple[Atom, ...], int]]
 

@@ -33,16 +33,13 @@ def launch_interpreted(
     config: Config,
     tensors: Mapping[str, torch.Tensor],
     symbols: Mapping[str, int],
-    *,
-    source: str | None = None,
 ) -> None:
     """Run one kernel, writing its results in place.
 
-    ``tensors``: by buffer name, CPU tensors whose first element is element 0 of the root (offsets are
-    part of the program's accesses). ``source``: the printed kernel, where the caller has it.
+    ``tensors``: by buffer name, CPU tensors whose first element is element 0 of the root (offsets
+    are part of the program's accesses). The source is printed here: text from a plan is never run.
     """
-    text = print_kernel(program, name) if source is None else source
-    function = _function(text, identifier(name))
+    function = _function(_printed(_Identity(program), name), identifier(name))
     buffers = (*program.operands, *program.results)
     arguments: list[Any] = [_pointer(tensors[b.name]) for b in buffers]
     arguments += [_integer(symbols[s.name], program.wide) for s in program.symbols]
@@ -61,6 +58,24 @@ def _run(function: Callable[..., None], arguments: list[Any], name: str) -> None
         function(*arguments)
     except Exception as error:
         raise InternalError(f"kernel {name} failed in the interpreter: {error}") from error
+
+
+class _Identity:
+    """A program as a cache key: equal programs may differ in print (0.0 and -0.0 are equal)."""
+
+    def __init__(self, program: TileProgram) -> None:
+        self.program = program
+
+    def __hash__(self) -> int:
+        return id(self.program)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.program is other.program
+
+
+@lru_cache(maxsize=4096)
+def _printed(key: _Identity, name: str) -> str:
+    return print_kernel(key.program, name)
 
 
 @lru_cache(maxsize=4096)

@@ -1,9 +1,9 @@
 """What fusec changes in Triton's interpreter while a kernel of its own runs, and why.
 
 - float32 to bfloat16 rounds to nearest even (the interpreter truncates), fast, NaN kept.
-- ``tl.reduce`` with a combine function works on whole tiles (the interpreter: one element at a time).
+- ``tl.reduce`` with a combine function works on whole tiles, not on one element at a time.
 - int8 dots go through float64 matrix products, exactly (numpy multiplies integers slowly).
-- ``fma`` of float32 rounds once; integer overflow is not checked (the checks double all index work).
+- ``fma`` of float32 rounds once. Integer overflow is not checked: the checks double index work.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def _overrides(interpreter: Any) -> dict[str, Any]:
 
     def create_dot(a: Any, b: Any, d: Any, precision: Any, imprecise: Any) -> Any:
         del precision, imprecise
-        return handle(_dot(_values(interpreter, a), _values(interpreter, b), d.data), d.dtype.scalar)
+        left, right = _values(interpreter, a), _values(interpreter, b)
+        return handle(_dot(left, right, d.data), d.dtype.scalar)
 
     return {
         "cast_impl": cast_impl,
@@ -145,11 +146,12 @@ def _fma(x: Array, y: Array, z: Array) -> Array:
 def _dot(a: Array, b: Array, d: Array) -> Array:
     """``a @ b + d`` in the accumulator's type; integers exactly, by way of float64."""
     if a.dtype.kind in "iu":
-        product = np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.int64)
-        return (product + d).astype(d.dtype)
-    product = np.matmul(a.astype(d.dtype, copy=False), b.astype(d.dtype, copy=False))
-    product += d
-    return product
+        exact = np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.int64)
+        wrapped: Array = (exact + d).astype(d.dtype)
+        return wrapped
+    result: Array = np.matmul(a.astype(d.dtype, copy=False), b.astype(d.dtype, copy=False))
+    result += d
+    return result
 
 
 # ------------------------------------------------------------------------------- reductions

@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import isfinite
 
 from fusec.codegen.cast import cast
-from fusec.codegen.dims import Dims
 from fusec.codegen.emitter import Emitter, Tile
 from fusec.codegen.literals import literal_value
 from fusec.codegen.names import tl
 from fusec.ir.sym import Dim
 from fusec.ir.types import DType
 from fusec.tile.program import Buffer, InBounds, Index, Literal, Load, Store, TileProgram
+from fusec.tile.shapes import Dims
 
 
 def buffer(program: TileProgram, name: str) -> Buffer:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fusec.codegen.cast import bitcast, cast
-from fusec.codegen.dims import Dims
 from fusec.codegen.emitter import Emitter
 from fusec.codegen.literals import typed_scalar
 from fusec.codegen.names import tl
 from fusec.ir.types import DType, bool_, f32, f64
 from fusec.tile.program import Apply
+from fusec.tile.shapes import Dims
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fusec.codegen.cast import cast
-from fusec.codegen.dims import Dims
 from fusec.codegen.emitter import Emitter
 from fusec.codegen.index import Name
 from fusec.codegen.literals import Scalar, highest, literal_value, lowest, typed_scalar
 from fusec.codegen.names import tl
 from fusec.ir.types import DType, bool_, i32
 from fusec.tile.program import Reduce, Role
+from fusec.tile.shapes import Dims
 
 
 @dataclass(frozen=True)

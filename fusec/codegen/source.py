@@ -13,7 +13,7 @@ from fusec.ir.sym import Symbol
 from fusec.tile.kernel import Argument, Config
 from fusec.tile.program import TileProgram
 
-ALIGNMENT = 16  # of every root, in bytes; also the divisor of integers that the compiler makes use of
+ALIGNMENT = 16  # of every root, in bytes; also the divisor of integers that compilers make use of
 LOCK = threading.RLock()  # Triton's front end and its interpreter share global state
 
 

@@ -51,7 +51,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Resources:
-    """What the compiler reports for one binary: per-thread registers and spilled bytes, shared bytes."""
+    """What the compiler reports for one binary: per-thread registers and spilled bytes, shared
+    bytes."""
 
     registers: int
     spills: int

@@ -58,8 +58,8 @@ def _of_index(x: Dim, known: Mapping[str, Dims], order: Dims) -> list[str]:
     return found
 
 
-# Element types that matrix units multiply through ``tl.dot``. float64 is left out: not every target's
-# compiler takes it.
+# Element types that matrix units multiply through ``tl.dot``. float64 is left out: not every
+# target's compiler takes it.
 DOT_DTYPES = frozenset({"float16", "bfloat16", "float32", "int8"})
 
 
