@@ -27,7 +27,7 @@ class Net:
 
     def __init__(self, name: str, opset: int = 20, *, gain: float = 1.0, head: float = 1.0) -> None:
         self.name, self.opset, self.ir = name, opset, _IR_OF_OPSET[opset]
-        self.drawer = Drawer(7, gain, head)
+        self.drawer = Drawer(11, gain, head)
         self.channels: dict[str, int] = {}
         self.nodes: list[onnx.NodeProto] = []
         self.inputs: list[onnx.ValueInfoProto] = []

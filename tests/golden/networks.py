@@ -31,7 +31,7 @@ def resnet() -> onnx.ModelProto:
 def _squeeze_excite(n: Net, x: str, gate: str, **attrs: float) -> str:
     """x scaled by a gate computed from its channel means."""
     channels = n.channels[x]
-    y = n.node("Relu", n.conv(n.node("GlobalAveragePool", x), channels // 4))
+    y = n.node("Relu", n.conv(n.node("GlobalAveragePool", x), channels // 2))
     return n.node("Mul", x, n.node(gate, n.conv(y, channels), **attrs))
 
 
@@ -113,7 +113,7 @@ def shufflenet() -> onnx.ModelProto:
 
 def squeezenet() -> onnx.ModelProto:
     """Fire modules, pools that round up, a convolution as classifier, softmax of opset 9."""
-    n = Net("squeezenet", 9)
+    n = Net("squeezenet", 9, gain=0.9)
     y = n.conv(n.input("image", (1, 3, 33, 31)), 8, 3, strides=[2, 2], pads=[0] * 4)
     y = n.node("Relu", y)
     pool = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 0, 1, 1]}
