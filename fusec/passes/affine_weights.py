@@ -22,7 +22,7 @@ from fusec.ir.constant import Constant
 from fusec.ir.graph import Node, Value
 from fusec.passes.affine import Array
 
-_CHUNK = 1 << 20  # bytes of weights that are scaled at a time: float64 copies stay in the cache
+_CHUNK = 1 << 18  # bytes of weights that are scaled at a time: float64 copies stay in the cache
 
 
 @dataclass(frozen=True)

@@ -72,13 +72,14 @@ class Recorder:
         """Note one application."""
         if origins is None:
             origins = origins_of((*removed, *added))
-        texts = [tuple([self._line(n) for n in nodes]) for nodes in (removed, added, updated)]
-        self.changes.append(Change(rule, *texts, tuple(origins)))
+        gone, come, changed = (self._lines(nodes) for nodes in (removed, added, updated))
+        self.changes.append(Change(rule, gone, come, changed, tuple(origins)))
         self._removed.update(removed)
         self._added.update(added)
 
-    def _line(self, node: Node) -> Line:
-        return Line(self._numbers.setdefault(node, len(self._numbers)), print_node(node))
+    def _lines(self, nodes: Iterable[Node]) -> tuple[Line, ...]:
+        numbers = self._numbers
+        return tuple([Line(numbers.setdefault(n, len(numbers)), print_node(n)) for n in nodes])
 
     def complete(self, name: str, before: Snapshot, after: Snapshot) -> None:
         """Add what happened between two snapshots and nobody recorded, under the pass's name."""

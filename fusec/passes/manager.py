@@ -102,7 +102,7 @@ class PassManager:
     def __init__(
         self,
         passes: Sequence[Pass],
-        options: Options = Options(),
+        options: Options = Options(),  # noqa: B008  (it is frozen)
         *,
         verify: bool = True,
         check: Check | None = None,

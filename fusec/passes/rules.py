@@ -13,7 +13,7 @@ from fusec.ir.builder import GraphBuilder
 from fusec.ir.constant import Constant
 from fusec.ir.graph import Graph, Node, Value
 from fusec.ir.op import all_ops
-from fusec.ir.text import is_inline, weight_name
+from fusec.ir.text import is_inline
 from fusec.ir.types import Tensor
 from fusec.passes.pattern import (
     Call,
@@ -55,7 +55,7 @@ class WeightNames:
 def _weight_names(graph: Graph) -> Iterator[str]:
     for node in graph.nodes:
         if node.is_constant:
-            yield weight_name(node)
+            yield node.attrs["data"].name or node.result.name
         for nested in node.graphs:
             yield from _weight_names(nested)
 
