@@ -134,7 +134,7 @@ def mixer() -> onnx.ModelProto:
 
 def dynamic_batch() -> onnx.ModelProto:
     """A symbolic batch that a Shape, Gather, Concat, Reshape chain carries to the classifier."""
-    n = Net("dynamic_batch", 13)
+    n = Net("dynamic_batch", 13, head=0.4)
     x = n.input("image", ("batch", 3, 14, 14))
     y = n.conv_norm(x, 8, 3, "Relu", strides=[2, 2])
     y = n.node("Add", n.conv_norm(y, 8, 3, groups=8), y)
@@ -142,4 +142,4 @@ def dynamic_batch() -> onnx.ModelProto:
     batch = n.node("Gather", n.node("Shape", y), n.tensor(0, "int64"), axis=0)
     shape = n.node("Concat", n.node("Unsqueeze", batch, n.ints(0)), n.ints(-1), axis=0)
     y = n.node("Reshape", y, n.node("Cast", shape, to=TensorProto.INT64))
-    return n.build(n.node("Softmax", n.linear(y, 128, 9, last=False), axis=-1))
+    return n.build(n.node("Softmax", n.linear(y, 128, 9, last=True), axis=-1))
