@@ -248,6 +248,8 @@ class Graph:
         full = normalize_attrs(op, attrs)
         if types is None:
             types = op.infer([v.type for v in operands], full, graphs)
+        if len(names) > len(types):
+            raise ValueError(f"{op.name} has {len(types)} results, not {len(names)}")
         node = Node(op, full, graphs)
         node.origins = tuple(sorted(set(origins)))
         node.region = region

@@ -23,11 +23,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
-from fusec.errors import InternalError
 from fusec.ir.constant import Constant
 from fusec.ir.graph import Graph, Node, Value
 from fusec.ir.literals import array_text, scalar_text
@@ -44,15 +43,15 @@ _INDENT = "  "
 
 def print_graph(graph: Graph) -> str:
     """The text of a graph, ending in a newline."""
-    return "\n".join(_graph_lines(graph, "")) + "\n"
+    return "\n".join(_graph_lines(graph, "", _weight_names(graph))) + "\n"
 
 
 def print_node(node: Node) -> str:
     """One line of a graph's text, without nested graphs."""
-    return _node_line(node)
+    return _node_line(node, {})
 
 
-def _graph_lines(graph: Graph, indent: str) -> Iterator[str]:
+def _graph_lines(graph: Graph, indent: str, weights: Mapping[Node, str]) -> Iterator[str]:
     inner = indent + _INDENT
     inputs = ", ".join(f"%{name(v.name)}: {_typed(v)}" for v in graph.inputs)
     yield f"{indent}graph {name(graph.name)}({inputs}) {{"
@@ -61,18 +60,18 @@ def _graph_lines(graph: Graph, indent: str) -> Iterator[str]:
     for root in graph.roots.values():
         yield f"{inner}root {name(root.name)} {root.kind} {root.nbytes}"
     for node in graph.nodes:
-        yield from _node_lines(node, inner)
+        yield from _node_lines(node, inner, weights)
     yield f"{inner}return {_outputs(graph)}".rstrip()
     yield f"{indent}}}"
 
 
-def _node_lines(node: Node, indent: str) -> Iterator[str]:
+def _node_lines(node: Node, indent: str, weights: Mapping[Node, str]) -> Iterator[str]:
     if not node.graphs:
-        yield indent + _node_line(node)
+        yield indent + _node_line(node, weights)
         return
-    yield f"{indent}{_node_line(node)} {{"
+    yield f"{indent}{_node_line(node, weights)} {{"
     for graph in node.graphs:
-        yield from _graph_lines(graph, indent + _INDENT)
+        yield from _graph_lines(graph, indent + _INDENT, weights)
     yield f"{indent}}}"
 
 
@@ -86,10 +85,10 @@ def _outputs(graph: Graph) -> str:
     return ", ".join(texts)
 
 
-def _node_line(node: Node) -> str:
+def _node_line(node: Node, weights: Mapping[Node, str]) -> str:
     results = ", ".join([f"%{name(r.name)}" for r in node.results])
     types = ", ".join(map(_typed, node.results))
-    call = _constant_call(node) if node.is_constant else _call(node)
+    call = _constant_call(node, weights) if node.is_constant else _call(node)
     parts = [f"{results} = {call} : {types}" if results else call]
     if node.origins:
         parts.append(f" from {', '.join(map(quoted, node.origins))}")
@@ -196,11 +195,11 @@ def argument_text(value: Any) -> str:
 # -- constants -----------------------------------------------------------------------------------
 
 
-def _constant_call(node: Node) -> str:
+def _constant_call(node: Node, weights: Mapping[Node, str]) -> str:
     data: Constant = node.attrs["data"]
     if is_inline(data):
         return f"constant {array_text(data)}"
-    return f"constant @{name(weight_name(node))}"
+    return f"constant @{name(weights.get(node) or _own_name(node))}"
 
 
 def is_inline(data: Constant) -> bool:
@@ -208,27 +207,39 @@ def is_inline(data: Constant) -> bool:
     return data.is_literal or (data.name is None and data.array.size <= _INLINE)
 
 
-def weight_name(node: Node) -> str:
-    """The name that text and plan give to the data of a constant node."""
+def collect_weights(graph: Graph) -> dict[str, Constant]:
+    """The constants that the text names, by the name it gives them; nested graphs included."""
+    names = _weight_names(graph)
+    return {name: node.attrs["data"] for node, name in names.items()}
+
+
+def _weight_names(graph: Graph) -> dict[Node, str]:
+    """A name for the data of each constant that is not inline; equal names mean equal data."""
+    names: dict[Node, str] = {}
+    taken: dict[str, Constant] = {}
+    for node in _constants(graph):
+        data: Constant = node.attrs["data"]
+        names[node] = _free_name(_own_name(node), data, taken)
+        taken[names[node]] = data
+    return names
+
+
+def _constants(graph: Graph) -> Iterator[Node]:
+    for node in graph.nodes:
+        if node.is_constant and not is_inline(node.attrs["data"]):
+            yield node
+        for nested in node.graphs:
+            yield from _constants(nested)
+
+
+def _own_name(node: Node) -> str:
     data: Constant = node.attrs["data"]
     return data.name if data.name is not None else node.result.name
 
 
-def collect_weights(graph: Graph) -> dict[str, Constant]:
-    """The constants that the text refers to by name, nested graphs included.
-
-    InternalError when one name stands for different data.
-    """
-    found: dict[str, Constant] = {}
-    for node in graph.nodes:
-        if node.is_constant and not is_inline(node.attrs["data"]):
-            _add_weight(found, weight_name(node), node.attrs["data"])
-        for nested in node.graphs:
-            for key, data in collect_weights(nested).items():
-                _add_weight(found, key, data)
-    return found
-
-
-def _add_weight(found: dict[str, Constant], key: str, data: Constant) -> None:
-    if found.setdefault(key, data) != data:
-        raise InternalError(f"two different constants are named {key}")
+def _free_name(wanted: str, data: Constant, taken: Mapping[str, Constant]) -> str:
+    name, number = wanted, 0
+    while name in taken and taken[name] != data:
+        number += 1
+        name = f"{wanted}.{number}"
+    return name

@@ -52,10 +52,11 @@ def draw(rng: np.random.Generator, name: str, shape: Sequence[int], **limits: An
         return rng.integers(0, 2, shape).astype(bool)
     if kind.kind == COMPLEX:
         parts = rng.standard_normal((2, *shape))
-        return (parts[0] + 1j * parts[1]).astype(kind.numpy)
+        return np.asarray((parts[0] + 1j * parts[1]).astype(kind.numpy))
     if kind.is_float:
         values = rng.standard_normal(shape) * limits.get("scale", 1.0)
-        return (np.abs(values) if name == "float8_e8m0fnu" else values).astype(kind.numpy)
+        values = np.abs(values) if name == "float8_e8m0fnu" else values
+        return np.asarray(values.astype(kind.numpy))
     low, high = integer_limits(kind)
     low, high = limits.get("low", low), limits.get("high", high)
     wide = np.uint64 if kind.kind == "uint" else np.int64
@@ -72,8 +73,9 @@ def integer_limits(kind: DType) -> tuple[int, int]:
 def wide(array: Array) -> Array:
     """float64 of a float array, Python integers of an integer array: exact."""
     if array.dtype.kind in "iub" or array.dtype.name in ("int4", "uint4"):
-        return array.astype(np.int64 if array.dtype.name != "uint64" else np.uint64).astype(object)
-    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+        integers = array.astype(np.int64 if array.dtype.name != "uint64" else np.uint64)
+        return np.asarray(integers.astype(object))
+    return np.asarray(array.astype(np.complex128 if array.dtype.kind == "c" else np.float64))
 
 
 def wrap(values: Array, kind: DType) -> Array:

@@ -100,7 +100,7 @@ def test_floats_round_to_nearest_even(kind: str, to: str) -> None:
     same_bits(found, expected)
     is_number = ~np.isnan(wide(found))
     signs = [np.signbit(wide(a)[is_number]) for a in (found, expected)]
-    np.testing.assert_array_equal(*signs)
+    np.testing.assert_array_equal(signs[0], signs[1])
 
 
 @pytest.mark.parametrize("to", NARROW)

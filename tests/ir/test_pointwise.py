@@ -251,8 +251,8 @@ def test_logical(op: str) -> None:
 
 def integer_power(a: int, e: int) -> int:
     if e >= 0:
-        return a**e
-    return a ** (-e % 2) if abs(a) == 1 else 0
+        return int(a**e)
+    return int(a ** (-e % 2)) if abs(a) == 1 else 0
 
 
 @pytest.mark.parametrize("exponent", ["int32", "int64", "uint8", "float32"])

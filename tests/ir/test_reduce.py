@@ -28,7 +28,7 @@ def rng(name: str) -> np.random.Generator:
 @pytest.mark.parametrize("op", ["reduce_sum", "reduce_prod", "reduce_max", "reduce_min"])
 def test_float(op: str, kind: str, axes: tuple[int, ...]) -> None:
     x = draw(rng(op + kind), kind, (3, 5, 4))
-    function = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}[op[7:]]
+    function: Any = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}[op[7:]]
     expected = np.asarray(function(wide(x), axis=axes)).astype(x.dtype).astype(np.float64)
     import ml_dtypes
 
@@ -45,7 +45,9 @@ def test_float(op: str, kind: str, axes: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("op", ["reduce_sum", "reduce_prod", "reduce_max", "reduce_min"])
 def test_integers_wrap(op: str, kind: str, axes: tuple[int, ...]) -> None:
     x = draw(rng(op + kind), kind, (3, 5, 4))
-    function = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}[op[7:]]
+    function: Any = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}[
+        op[7:]
+    ]
     expected = wide(x)
     for axis in reversed(axes):
         expected = function.reduce(expected, axis=axis, dtype=object)
