@@ -185,5 +185,5 @@ def symbolic() -> onnx.ModelProto:
     """Rows and their length are both symbolic: masks and offsets by run-time sizes."""
     n = Net("symbolic", 13)
     x = n.input("x", ("rows", "columns"))
-    y = n.node("Mul", x, n.node("ReduceMax", x, axes=[1]))
+    y = n.node("Div", x, n.node("ReduceMax", x, axes=[1]))
     return n.build(n.node("Softmax", y, axis=1))
