@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -144,22 +145,22 @@ def with_everything() -> Plan:
         producer={"fusec": "0", "torch": "2"},
         summary={"nodes_before": 9, "ratio": 0.5, "name": "ümlaut"},
     )
-    first = plan.kernels[0]
-    binary = Binary(
+    first = replace(plan.kernels[0], binaries=(binary_of(plan.kernels[0]),))
+    return replace(plan, kernels=(first, *plan.kernels[1:]))
+
+
+def binary_of(kernel: Kernel) -> Binary:
+    """Something that looks like machine code for sm_80."""
+    return Binary(
         target="sm_80",
         format="cubin",
         data=b"\x7fELF" + bytes(range(256)),
-        entry=first.name,
+        entry=kernel.name,
         arguments=(Argument("in0", "pointer", "f32", 16), Argument("batch", "integer", "i32")),
         grid=4,
         num_warps=4,
         shared_bytes=1024,
         resources=Resources(32, 0, 1024),
-        config=Config("sm_80", first.configs[0].tiles, 4, 2),
+        config=Config("sm_80", kernel.configs[0].tiles, 4, 2),
         options=(("enable_fp_fusion", "True"),),
     )
-    kernels = (
-        Kernel(first.name, first.program, first.configs, first.source, (binary,)),
-        *plan.kernels[1:],
-    )
-    return Plan(**{**vars(plan), "kernels": kernels})
