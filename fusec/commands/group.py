@@ -14,6 +14,7 @@ import click
 from fusec.commands.talk import Talk
 from fusec.errors import INTERRUPTED, FusecError, exit_code
 
+LONGEST = 300  # characters of an unexpected error's message; the traceback has all of it
 NEW_ISSUE = "please report it, with the command and the lines above"
 
 
@@ -112,4 +113,4 @@ def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"fusec: error: {where}{error.strerror}"
-    return f"fusec: error: {type(error).__name__}: {error}"
+    return f"fusec: error: {type(error).__name__}: {str(error)[:LONGEST]}"
