@@ -132,7 +132,7 @@ def check(name: str, made: Answer, other: Mapping[str, Array]) -> None:
             raise ValueError(f"{where} is the same for two inputs")
         if values.dtype.kind == "f" and values.size > 1:
             rms = float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
-            if not 1e-3 < rms < 1e2 or values.std() < 0.02 * rms:
+            if not 1e-3 < rms < 1e2 or values.std() < 0.01 * rms:
                 raise ValueError(f"{where}: RMS {rms:.2g}, deviation {values.std():.2g}")
             if values.min() >= 0 and np.allclose(values.sum(-1), 1) and values.max() > 0.9:
                 raise ValueError(f"{where}: a saturated softmax hides errors")
