@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 from fusec.ir.graph import Graph, Node, Value
@@ -22,14 +23,14 @@ from fusec.tile.program import Refusal, TileProgram
 class Fuse(Pass):
     """Partition the graph into kernels.
 
-    1. Every computing node ends up in a ``fused`` node whose body is one kernel: `tile.lower` returns
-       a program for it. What has no tile form stays itself: one library call of that core op.
+    1. Every computing node ends up in a ``fused`` node whose body is one kernel: `tile.lower`
+       returns a program for it. What has no tile form stays itself: one library call of the op.
     2. Groups grow by the modelled time that a merge saves on the tightest target; a merge that is
        illegal or slower is refused with a reason.
-    3. Views are repeated for each reader, so that each can be absorbed; those left over are aliases.
+    3. Views are repeated for each reader, so that each can be absorbed; what is left is aliases.
     4. Each graph output is written by a kernel (or is a contiguous reshape of what one wrote).
-    5. Each candidate (a pair of a non-constant node and a reader of it, or of two adjacent readers of
-       one value) gets one remark: its verdict in the final partition.
+    5. Each candidate (a pair of a non-constant node and a reader of it, or of two adjacent readers
+       of one value) gets one remark: its verdict in the final partition.
     """
 
     name: ClassVar[str] = "fuse"
@@ -49,7 +50,8 @@ class Fuse(Pass):
 
 
 def tightest(targets: tuple[Target, ...]) -> Target:
-    """The target that decides fusion: the one with the least memory bandwidth; sm_80 if there is none."""
+    """The target that decides fusion: the one with the least memory bandwidth; sm_80 if there is
+    none."""
     from fusec.target import resolve
 
     return min(targets, key=lambda t: (t.bandwidth, t.name)) if targets else resolve("sm_80")
@@ -75,6 +77,7 @@ def is_alias_view(node: Node) -> bool:
 
 
 def contiguous(value: Value) -> Storage:
+    """The row-major layout of a value, in any root."""
     return Storage("r", 0, contiguous_strides(value.type.shape))
 
 
@@ -131,9 +134,13 @@ def _copy(graph: Graph, value: Value) -> Value:
     body = Graph("body")
     source = body.add_input("in0", value.type)
     body.symbols.update(graph.symbols)
-    body.set_outputs([body.create("reshape", [source], {"shape": value.type.shape}, names=["copy"]).result])
+    body.set_outputs(
+        [body.create("reshape", [source], {"shape": value.type.shape}, names=["copy"]).result]
+    )
     origins = value.node.origins if value.node is not None else ()
-    return graph.create("fused", [value], {}, graphs=[body], names=[f"{value.name}.copy"], origins=origins).result
+    return graph.create(
+        "fused", [value], {}, graphs=[body], names=[f"{value.name}.copy"], origins=origins
+    ).result
 
 
 # -- after -----------------------------------------------------------------------------------------
@@ -217,7 +224,7 @@ def adjacent_siblings(graph: Graph) -> Iterator[tuple[Value, Node, Node]]:
     for value in graph.values:
         if value.constant is None:
             users = value.users
-            for left, right in zip(users, users[1:], strict=False):
+            for left, right in pairwise(users):
                 yield value, left, right
 
 
@@ -232,7 +239,9 @@ class _Remarks:
                 original = clones[original]
             self.copies.setdefault(original, [original]).append(copy)
 
-    def emit(self, edges: list[tuple[Node, Node]], siblings: list[tuple[Value, Node, Node]]) -> None:
+    def emit(
+        self, edges: list[tuple[Node, Node]], siblings: list[tuple[Value, Node, Node]]
+    ) -> None:
         for producer, user in edges:
             self._edge(producer, user)
         for value, left, right in siblings:
@@ -254,11 +263,20 @@ class _Remarks:
         for p, u in self._pairs(producer, user):
             if group_of[p] is group_of[u]:
                 continue
-            if any(group_of[n].is_view and isinstance(group_of[n].result, TileProgram) for n in (p, u)):
+            if any(
+                group_of[n].is_view and isinstance(group_of[n].result, TileProgram) for n in (p, u)
+            ):
                 continue
-            refusal = self.partition.refusals.get((p, u)) or Refusal("not-tried", "no merge was tried")
+            refusal = self.partition.refusals.get((p, u)) or Refusal(
+                "not-tried", "no merge was tried"
+            )
             self.context.remark(
-                "missed", refusal.code, origins, f"{title}: {refusal.message}", bytes=stake, **dict(refusal.args)
+                "missed",
+                refusal.code,
+                origins,
+                f"{title}: {refusal.message}",
+                bytes=stake,
+                **dict(refusal.args),
             )
             return
         self.context.remark("passed", "fused", origins, f"{title}: one kernel", bytes=stake)
@@ -273,9 +291,13 @@ class _Remarks:
             for b in self.copies.get(right, [right])
         )
         if together:
-            self.context.remark("passed", "fused-siblings", origins, f"{title}: one kernel", bytes=stake)
+            self.context.remark(
+                "passed", "fused-siblings", origins, f"{title}: one kernel", bytes=stake
+            )
         else:
-            self.context.remark("missed", "siblings-apart", origins, f"{title}: each reads it again", bytes=stake)
+            self.context.remark(
+                "missed", "siblings-apart", origins, f"{title}: each reads it again", bytes=stake
+            )
 
 
 def edge_bytes(producer: Node, user: Node) -> int:

@@ -1,4 +1,5 @@
-"""Bodies of fused nodes: built from a set of nodes, with names that say nothing about the source."""
+"""Bodies of fused nodes: built from a set of nodes, with names that say nothing about the
+source."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from fusec.ir.graph import Graph, Node, Value
 
 @dataclass(frozen=True)
 class Boundary:
-    """The nodes of a group in graph order, the values that enter, and those that are read outside."""
+    """The nodes of a group in graph order, the values that enter, and those that are read
+    outside."""
 
     nodes: tuple[Node, ...]
     inputs: tuple[Value, ...]

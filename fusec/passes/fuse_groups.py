@@ -22,7 +22,9 @@ from fusec.tile.program import Refusal, TileProgram
 from fusec.tile.space import find_anchors
 
 BODY_LIMIT = 96  # nodes in one body: keeps growth linear in the graph, and kernels readable
-Entry = tuple[int, float, int, int, int, int]  # epilogue, chain or prologue; -seconds saved; both groups; their versions
+Entry = tuple[
+    int, float, int, int, int, int
+]  # epilogue, chain or prologue; -seconds saved; both groups; their versions
 CYCLE = Refusal("cycle", "a path leaves the kernel and comes back to it")
 
 
@@ -85,76 +87,95 @@ class Partition:
         key = body_key(border)
         found = self._lowered.get(key)
         if found is None:
-            program: TileProgram | Refusal = lower_nodes(Body(border.nodes, border.inputs, border.outputs))
-            seconds = modelled_time(program, self.target) if isinstance(program, TileProgram) else float("inf")
+            program: TileProgram | Refusal = lower_nodes(
+                Body(border.nodes, border.inputs, border.outputs)
+            )
+            seconds = (
+                modelled_time(program, self.target)
+                if isinstance(program, TileProgram)
+                else float("inf")
+            )
             found = self._lowered[key] = (program, seconds)
         return border, *found
 
     # -- growth ----------------------------------------------------------------------------------
 
     def grow(self) -> None:
-        """Merge the pair that saves the most modelled time, until none saves any."""
-        while self._round():
-            pass
+        """Merge the pair that saves the most modelled time, until none saves any.
 
-    def _round(self) -> bool:
-        changed = False
+        A pair that a third group stood between is tried again once other merges are done.
+        """
         heap: list[Entry] = []
-        groups = {g.index: g for g in self.groups}
-        for group in groups.values():
+        for group in self.groups:
             for consumer in group.consumers:
                 self._push(heap, group, consumer)
+        blocked = self._drain(heap)
+        while blocked:
+            before = len(blocked)
+            for producer, consumer in blocked:
+                if consumer in producer.consumers:
+                    self._push(heap, producer, consumer)
+            blocked = self._drain(heap)
+            if len(blocked) >= before:
+                return
+
+    def _drain(self, heap: list[Entry]) -> list[tuple[Group, Group]]:
+        """Merge what is queued, the best first; returns the pairs that would close a cycle."""
+        groups = {g.index: g for g in self.groups}
+        blocked: list[tuple[Group, Group]] = []
         while heap:
             _, _, a, b, version_a, version_b = heapq.heappop(heap)
-            producer, consumer = groups.get(a), groups.get(b)
-            if producer is None or consumer is None or consumer not in producer.consumers:
-                continue
+            producer, consumer = groups[a], groups[b]
+            if consumer not in producer.consumers:
+                continue  # one of them is part of another group by now
             if (producer.version, consumer.version) != (version_a, version_b):
-                continue  # pushed again when it changed
+                continue  # queued again when it changed
             after = self._between(producer, consumer)
             if after is None:
                 self._refuse(producer, consumer, CYCLE)
+                blocked.append((producer, consumer))
                 continue
             merged = self._merge(producer, consumer, after)
-            del groups[b if merged.index == a else a]
-            changed = True
             for other in merged.producers:
                 self._push(heap, other, merged)
             for other in merged.consumers:
                 self._push(heap, merged, other)
-        return changed
+        return blocked
 
     def _push(self, heap: list[Entry], a: Group, b: Group) -> None:
-        """Queue a pair if merging it is legal and saves time.
+        """Queue a pair if merging it is legal and saves time, else note why not.
 
-        First epilogues, then chains of pointwise ops and views, then prologues: an epilogue is computed
-        once an element, a prologue once for every tile that reads it.
+        First epilogues, then chains of pointwise ops and views, then prologues: an epilogue is
+        computed once an element, a prologue once for every tile that reads it.
         """
-        saved = self._saving(a, b)
-        if saved is not None:
-            kind = 2 if not self._is_light(b) else 1 if self._is_light(a) else 0
-            heapq.heappush(heap, (kind, -saved, a.index, b.index, a.version, b.version))
+        saved = self._judge(a, b)
+        if isinstance(saved, Refusal):
+            self._refuse(a, b, saved)
+            return
+        kind = 2 if not self._is_light(b) else 1 if self._is_light(a) else 0
+        heapq.heappush(heap, (kind, -saved, a.index, b.index, a.version, b.version))
 
     @staticmethod
     def _is_light(group: Group) -> bool:
         return not any(n.op.is_contraction or n.op.is_window or n.op.is_reduce for n in group.nodes)
 
-    def _saving(self, a: Group, b: Group) -> float | None:
-        """Modelled seconds saved by one kernel instead of two; None if it is not possible or does not pay."""
+    def _judge(self, a: Group, b: Group) -> float | Refusal:
+        """Modelled seconds that one kernel saves over two, or why it must or should not be one."""
         if len(a.nodes) + len(b.nodes) > BODY_LIMIT:
-            return self._refuse(a, b, Refusal("body-limit", f"a kernel holds at most {BODY_LIMIT} ops"))
-        if _is_opaque(a) or _is_opaque(b):
-            return self._refuse(a, b, _opaque_refusal(a, b))
+            return Refusal("body-limit", f"a kernel holds at most {BODY_LIMIT} ops")
+        for group in (a, b):
+            if isinstance(group.result, Refusal):
+                return group.result
         nodes = sorted((*a.nodes, *b.nodes), key=self.position.__getitem__)
         _, result, seconds = self._lower(nodes)
         if isinstance(result, Refusal):
-            return self._refuse(a, b, result)
+            return result
         saved = a.seconds + b.seconds - seconds
-        free = a.is_view or b.is_view
-        if saved > 0 or (free and saved >= 0):
+        if saved > 0 or (saved == 0 and (a.is_view or b.is_view)):
             return saved
-        text = f"one kernel would take {-saved * 1e6:.2f} us longer on {self.target.name}"
-        return self._refuse(a, b, Refusal("slower-fused", text, args=(("microseconds", round(-saved * 1e6, 3)),)))
+        lost = round(-saved * 1e6, 3)
+        text = f"one kernel would take {lost} us longer on {self.target.name}"
+        return Refusal("slower-fused", text, args=(("microseconds", lost),))
 
     def _refuse(self, a: Group, b: Group, refusal: Refusal) -> None:
         for node in a.nodes:
@@ -177,14 +198,15 @@ class Partition:
         return seen
 
     def _reorder(self, a: Group, b: Group, keep: Group, after: set[Group]) -> None:
-        """Put the merged group behind all between that ``a`` does not lead to, before all it does."""
+        """Put the merged group behind all between that ``a`` does not lead to, before all it
+        does."""
         low, high = a.rank, b.rank
         middle = [g for g in self._order[low + 1 : high] if g is not None]
         placed = [g for g in middle if g not in after] + [keep] + [g for g in middle if g in after]
         self._order[low : high + 1] = [None] * (high + 1 - low)
-        for rank, group in enumerate(placed, low):
-            group.rank = rank
-            self._order[rank] = group
+        for rank, member in enumerate(placed, low):
+            member.rank = rank
+            self._order[rank] = member
 
     def _merge(self, a: Group, b: Group, after: set[Group]) -> Group:
         """Move the smaller group into the larger one."""
@@ -203,20 +225,12 @@ class Partition:
             if other is not keep:
                 other.producers[keep] = None
                 keep.consumers[other] = None
+        gone.producers.clear()  # pairs of it that are still queued must not be found again
+        gone.consumers.clear()
+        gone.producers, gone.consumers = {}, {}
         keep.version += 1
         self._evaluate(keep)
         return keep
-
-
-def _is_opaque(group: Group) -> bool:
-    return isinstance(group.result, Refusal)
-
-
-def _opaque_refusal(a: Group, b: Group) -> Refusal:
-    for group in (a, b):
-        if isinstance(group.result, Refusal):
-            return group.result
-    raise AssertionError("neither group was refused")
 
 
 def upper_bytes(dim: Dim) -> int:

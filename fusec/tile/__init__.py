@@ -1,1 +1,2 @@
-"""Tile programs: a fused body as iteration space, access maps and statements; pure data and arithmetic."""
+"""Tile programs: a fused body as iteration space, access maps and statements; pure data and
+arithmetic."""

@@ -16,7 +16,9 @@ TRANSCENDENTAL = 8  # operations charged for one exp, log, sin, ...
 USUAL_TILE = 1024  # elements of a pointwise tile
 
 
-def count_cost(space: Space, terms: Sequence[Term], stores: Sequence[Store], buffers: Sequence[Buffer]) -> Cost:
+def count_cost(
+    space: Space, terms: Sequence[Term], stores: Sequence[Store], buffers: Sequence[Buffer]
+) -> Cost:
     """Distinct bytes read and written once, and operations including recomputation."""
     sizes = {b.name: b for b in buffers}
     read: dict[str, Dim] = {}
@@ -55,13 +57,21 @@ def operations(space: Space, term: Term) -> Dim:
     weight = TRANSCENDENTAL if get_op(statement.op).is_transcendental else 1
     repeated: Dim = weight
     for axis in space.axes:
-        if axis.name not in statement.axes and axis.in_grid and space.inner is not None and space.inner.name in statement.axes:
-            repeated = repeated * (ceildiv(axis.extent, RECOMPUTE_TILE) if axis.is_vector else axis.extent)
+        if (
+            axis.name not in statement.axes
+            and axis.in_grid
+            and space.inner is not None
+            and space.inner.name in statement.axes
+        ):
+            repeated = repeated * (
+                ceildiv(axis.extent, RECOMPUTE_TILE) if axis.is_vector else axis.extent
+            )
     return repeated * span(space, statement.axes)
 
 
 def modelled_time(program: TileProgram, target: Target) -> float:
-    """Modelled seconds of one launch on a target: a roofline, thinned by how little of it a small grid fills.
+    """Modelled seconds of one launch on a target: a roofline, thinned by how little of it a small
+    grid fills.
 
     Symbolic dims count at the middle of their range. Comparing bodies needs no tile sizes; choosing
     those is `fusec.tile.candidates`.
@@ -79,7 +89,13 @@ def grid_tiles(program: TileProgram) -> float:
     tiles = 1.0
     for axis in program.axes:
         if axis.in_grid:
-            edge = 1 if not axis.is_vector else USUAL_TILE if program.kind in ("pointwise", "move", "window") else 64
+            edge = (
+                1
+                if not axis.is_vector
+                else USUAL_TILE
+                if program.kind in ("pointwise", "move", "window")
+                else 64
+            )
             tiles *= max(1.0, typical(axis.extent) / edge)
     if program.kind == "reduction":
         tiles *= 16  # a program takes a few rows

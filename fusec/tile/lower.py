@@ -1,6 +1,7 @@
 """``lower``: a fused body as one tile program, or the reason why it is not one kernel.
 
-A fusion is legal exactly when `lower` returns a program. The steps: find the anchor (the contraction
+A fusion is legal exactly when `lower` returns a program. The steps: find the anchor (the
+contraction
 or window, else the reductions, else none), propose its iteration space, trace every result through
 it, put the statements in order, and count bytes and operations.
 """
@@ -70,7 +71,8 @@ def lower(
     results: Sequence[Storage] | None = None,
     precision: str = "ieee",
 ) -> TileProgram | Refusal:
-    """Lower a fused body; storages are those of the fused node's operands and results (None: contiguous)."""
+    """Lower a fused body; storages are those of the fused node's operands and results (None:
+    contiguous)."""
     return lower_nodes(
         Body(tuple(body.nodes), tuple(body.inputs), body.outputs), operands, results, precision
     )
@@ -90,15 +92,26 @@ def lower_nodes(
 
 
 def _lower(
-    body: Body, operands: Sequence[Storage] | None, results: Sequence[Storage] | None, precision: str
+    body: Body,
+    operands: Sequence[Storage] | None,
+    results: Sequence[Storage] | None,
+    precision: str,
 ) -> TileProgram:
     space = choose_space(body)
-    ins = [buffer_of(f"in{i}", v, operands[i] if operands else None) for i, v in enumerate(body.inputs)]
-    outs = [buffer_of(f"out{i}", v, results[i] if results else None) for i, v in enumerate(body.outputs)]
+    ins = [
+        buffer_of(f"in{i}", v, operands[i] if operands else None) for i, v in enumerate(body.inputs)
+    ]
+    outs = [
+        buffer_of(f"out{i}", v, results[i] if results else None) for i, v in enumerate(body.outputs)
+    ]
     tracer = Tracer(space, dict(zip(body.inputs, ins, strict=True)))
-    writes = [write_result(tracer, value, out) for value, out in zip(body.outputs, outs, strict=True)]
+    writes = [
+        write_result(tracer, value, out) for value, out in zip(body.outputs, outs, strict=True)
+    ]
     terms = live_terms(tracer.terms, writes)
-    serial = space.inner.name if space.inner is not None and space.inner.role is not Role.FULL else None
+    serial = (
+        space.inner.name if space.inner is not None and space.inner.role is not Role.FULL else None
+    )
     statements = schedule(terms, writes, serial)
     return TileProgram(
         kind=space.kind,
@@ -131,7 +144,9 @@ def choose_space(body: Body) -> Space:
     heavy, reductions = find_anchors(body.nodes)
     if len(heavy) > 1:
         names = " and ".join(n.op.name for n in heavy[:2])
-        raise Refused("two-contractions", f"{names} in one kernel", *(n.results[0] for n in heavy[:2]))
+        raise Refused(
+            "two-contractions", f"{names} in one kernel", *(n.results[0] for n in heavy[:2])
+        )
     if heavy:
         return contraction_space(heavy[0]) if heavy[0].op.is_contraction else window_space(heavy[0])
     if reductions:
@@ -163,7 +178,11 @@ def write_result(tracer: Tracer, value: Value, buffer: Buffer) -> Write:
         return store_of(tracer, term, forward(index, views), value, buffer)
     if first is not None:
         raise first
-    raise Refused("different-iteration-spaces", f"%{value.name} does not lie on the kernel's iteration space", value)
+    raise Refused(
+        "different-iteration-spaces",
+        f"%{value.name} does not lie on the kernel's iteration space",
+        value,
+    )
 
 
 def rank_of(space: Space, source: Value) -> int:
@@ -173,7 +192,8 @@ def rank_of(space: Space, source: Value) -> int:
 
 
 def view_chain(value: Value) -> Iterator[tuple[Value, list[Node]]]:
-    """The value, then the sources of its trailing invertible views, each with the views to apply."""
+    """The value, then the sources of its trailing invertible views, each with the views to
+    apply."""
     views: list[Node] = []
     yield value, []
     while value.node is not None and value.node.op.name in FORWARD:
@@ -195,7 +215,11 @@ def _forward_reverse(node: Node, index: Position) -> Position:
     return tuple(shape[d] - 1 - i if d in node.attrs["axes"] else i for d, i in enumerate(index))
 
 
-FORWARD = {"reshape": _forward_reshape, "transpose": _forward_transpose, "reverse": _forward_reverse}
+FORWARD = {
+    "reshape": _forward_reshape,
+    "transpose": _forward_transpose,
+    "reverse": _forward_reverse,
+}
 
 
 def forward(index: Position, views: Sequence[Node]) -> Position:
@@ -206,12 +230,19 @@ def forward(index: Position, views: Sequence[Node]) -> Position:
 
 
 def store_of(tracer: Tracer, term: Term, index: Position, value: Value, buffer: Buffer) -> Write:
+    """The store of a term as element ``index`` of a result."""
     offset = buffer.offset
     for position, stride in zip(index, buffer.strides, strict=True):
         offset = offset + position * stride
     axes = tracer.axes_of(offset, terms=(term,))
     store = Store(
-        f"store_{buffer.name}", value.type.dtype, axes, buffer=buffer.name, arg=term.name, offset=offset, bounds=()
+        f"store_{buffer.name}",
+        value.type.dtype,
+        axes,
+        buffer=buffer.name,
+        arg=term.name,
+        offset=offset,
+        bounds=(),
     )
     return Write(store, (term,))
 
@@ -249,5 +280,11 @@ def used_symbols(space: Space, body: Sequence[Statement | Loop]) -> tuple[Symbol
     statements = [s for item in body for s in (item.body if isinstance(item, Loop) else (item,))]
     local = {a.name for a in space.axes} | {s.name for s in statements}
     dims = [a.extent for a in space.axes] + [d for s in statements for d in dims_of(s)]
-    found = {s.name: s for d in dims if isinstance(d, Expr) for s in free_symbols(d) if s.name not in local}
+    found = {
+        s.name: s
+        for d in dims
+        if isinstance(d, Expr)
+        for s in free_symbols(d)
+        if s.name not in local
+    }
     return tuple(found[name] for name in sorted(found))

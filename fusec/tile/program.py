@@ -32,7 +32,8 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Axis:
-    """``masked``: whether a tile may reach past the extent for some config (then accesses are masked)."""
+    """``masked``: whether a tile may reach past the extent for some config (then accesses are
+    masked)."""
 
     name: str
     extent: Dim
@@ -79,7 +80,8 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Statement:
-    """Base. ``axes``: names of the vector and scalar axes the value depends on, in program order."""
+    """Base. ``axes``: names of the vector and scalar axes the value depends on, in program
+    order."""
 
     name: str
     dtype: DType
@@ -90,7 +92,8 @@ class Statement:
 
 @dataclass(frozen=True)
 class Load(Statement):
-    """``buffer[offset]`` where all ``bounds`` and axis masks hold, else ``fill`` (None: anything)."""
+    """``buffer[offset]`` where all ``bounds`` and axis masks hold, else ``fill`` (None:
+    anything)."""
 
     buffer: str
     offset: Dim
@@ -121,7 +124,8 @@ class InBounds(Statement):
 
 @dataclass(frozen=True)
 class Apply(Statement):
-    """A pointwise core op on tiles, broadcast to ``axes``. Halves are computed as float32 (see lower)."""
+    """A pointwise core op on tiles, broadcast to ``axes``. Halves are computed as float32 (see
+    lower)."""
 
     op: str
     args: tuple[str, ...]
@@ -130,11 +134,14 @@ class Apply(Statement):
 
 @dataclass(frozen=True)
 class Reduce(Statement):
-    """``kind`` (sum, prod, max, min, argmax, argmin) of ``arg`` over ``axis``; dtype is the accumulator's.
+    """``kind`` (sum, prod, max, min, argmax, argmin) of ``arg`` over ``axis``; dtype is the
+    accumulator's.
 
-    Over a FULL axis it happens at once; over a LOOP or SERIAL axis it stands in that axis' loop and its
+    Over a FULL axis it happens at once; over a LOOP or SERIAL axis it stands in that axis' loop
+    and its
     value exists after the loop. Elements past the axis' extent do not count. ``argmax``/``argmin``
-    give the position along ``axis`` of the first (``last``: the last) extremum. max/min propagate NaN.
+    give the position along ``axis`` of the first (``last``: the last) extremum. max/min propagate
+    NaN.
     """
 
     kind: str
@@ -145,7 +152,8 @@ class Reduce(Statement):
 
 @dataclass(frozen=True)
 class Dot(Statement):
-    """``sum over axis of a * b``, a: (m, axis), b: (axis, n), in the loop of ``axis``; dtype accumulates."""
+    """``sum over axis of a * b``, a: (m, axis), b: (axis, n), in the loop of ``axis``; dtype
+    accumulates."""
 
     a: str
     b: str
@@ -164,7 +172,8 @@ class Store(Statement):
 
 @dataclass(frozen=True)
 class Loop:
-    """A serial loop over a LOOP or SERIAL axis. Its `Reduce` and `Dot` statements live on after it."""
+    """A serial loop over a LOOP or SERIAL axis. Its `Reduce` and `Dot` statements live on after
+    it."""
 
     axis: str
     body: tuple[Statement, ...]
@@ -184,8 +193,10 @@ class TileProgram:
     """One kernel.
 
     ``kind``: pointwise, reduction, window, contraction, attention or move (derived from the body).
-    ``axes``: in the order of tile dims (contractions: m, k, n). ``grid``: names of the grid's axes, the
-    last varies fastest. ``parts``: named index expressions over axis symbols (``oh = m // 56 % 56``);
+    ``axes``: in the order of tile dims (contractions: m, k, n). ``grid``: names of the grid's
+    axes, the
+    last varies fastest. ``parts``: named index expressions over axis symbols (``oh = m // 56 %
+    56``);
     wherever one occurs in an access map it is printed by name. ``symbols``: the graph symbols used,
     passed as integer arguments after the buffers. ``anchor``: the main `Dot` or `Reduce`.
     ``wide``: offsets may reach 2**31, so index arithmetic is int64.

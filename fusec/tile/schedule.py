@@ -12,7 +12,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fusec.ir.sym import Dim, Expr, free_symbols, subs, symbol
-from fusec.tile.program import Apply, Bound, Dot, InBounds, Index, Load, Loop, Reduce, Statement, Store
+from fusec.tile.program import (
+    Apply,
+    Bound,
+    Dot,
+    InBounds,
+    Index,
+    Load,
+    Loop,
+    Reduce,
+    Statement,
+    Store,
+)
 from fusec.tile.trace import Term
 
 
@@ -56,7 +67,8 @@ class _Scheduler:
             self.phase[term.name] = start + (1 if term.loop else 0)
 
     def run(self) -> tuple[Statement | Loop, ...]:
-        """Straight code that loop p needs, then loop p, for each p; the rest after the last loop."""
+        """Straight code that loop p needs, then loop p, for each p; the rest after the last
+        loop."""
         last = max(self.phase.values(), default=0)
         loops = [self.loop_terms(phase) for phase in range(last + 1)]
         due = self.due_phases(loops)
@@ -70,10 +82,16 @@ class _Scheduler:
         return tuple(body)
 
     def due_phases(self, loops: Sequence[set[str]]) -> dict[str, int]:
-        """For each straight term the first phase that needs it: loads of an epilogue come after the loop."""
+        """For each straight term the first phase that needs it: loads of an epilogue come after
+        the loop."""
         due = {t.name: len(loops) for t in self.terms if self.is_straight(t)}
         for phase in reversed(range(len(loops))):
-            stores = [a for w in self.writes if self.serial in w.store.axes and self.start(w) == phase for a in w.args]
+            stores = [
+                a
+                for w in self.writes
+                if self.serial in w.store.axes and self.start(w) == phase
+                for a in w.args
+            ]
             readers = [t for t in self.terms if t.name in loops[phase]]
             for arg in (*stores, *(a for t in readers for a in t.args)):
                 if arg.name in due:
@@ -89,7 +107,8 @@ class _Scheduler:
         return not term.loop and self.serial not in term.axes
 
     def loop_terms(self, phase: int) -> set[str]:
-        """Names of what stands in loop ``phase``: its accumulators, and what they and its stores need."""
+        """Names of what stands in loop ``phase``: its accumulators, and what they and its stores
+        need."""
         sums = [t for t in self.terms if t.loop and self.phase[t.name] == phase + 1]
         writes = [w for w in self.writes if self.serial in w.store.axes and self.start(w) == phase]
         roots = [*(a for t in sums for a in t.args), *(a for w in writes for a in w.args)]
@@ -160,4 +179,8 @@ def _rename_dim(dim: Dim, names: dict[str, str]) -> Dim:
     if not isinstance(dim, Expr):
         return dim
     used = [s for s in free_symbols(dim) if s.name in names]
-    return subs(dim, {s: symbol(names[s.name], s.lo, s.hi, s.divisor, s.below) for s in used}) if used else dim
+    return (
+        subs(dim, {s: symbol(names[s.name], s.lo, s.hi, s.divisor, s.below) for s in used})
+        if used
+        else dim
+    )

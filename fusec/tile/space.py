@@ -1,4 +1,5 @@
-"""Iteration spaces: which axes a kernel walks, and where its anchor's result and operands lie on them.
+"""Iteration spaces: which axes a kernel walks, and where its anchor's result and operands lie on
+them.
 
 A space only proposes an iteration; that it is right is shown by tracing every result through it
 (`fusec.tile.trace`), which refuses whatever does not fit.
@@ -10,14 +11,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fusec.ir.graph import Node
-from fusec.ir.sym import Dim, Expr, delinearize, free_symbols, is_divisible, linearize, product, symbol
+from fusec.ir.sym import (
+    Dim,
+    Expr,
+    delinearize,
+    free_symbols,
+    is_divisible,
+    linearize,
+    product,
+    symbol,
+)
 from fusec.tile.program import Axis, Role
 
 Position = tuple[Dim, ...]
 
 FULL_ROW = 8192  # longest row kept in one tile when it is contiguous: 32 KiB of float32 a row
-FULL_COLUMN = 256  # the same when neighbours of a row are not contiguous, so tiles need several rows
-SERIAL_WINDOW = 4  # a window is walked tap by tap when there are this many times more outputs than taps
+FULL_COLUMN = (
+    256  # the same when neighbours of a row are not contiguous, so tiles need several rows
+)
+SERIAL_WINDOW = (
+    4  # a window is walked tap by tap when there are this many times more outputs than taps
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,8 @@ class Space:
     """Axes and index maps of one kernel.
 
     ``anchor_index``: the index of the anchor's result, over axis symbols. ``rows``: the shape whose
-    row-major order the grid follows when a result is as large as the reduced rows. ``inner``: name and
+    row-major order the grid follows when a result is as large as the reduced rows. ``inner``: name
+    and
     symbol of the reduced axis, ``inner_shape`` the dims it flattens.
     """
 
@@ -58,17 +73,21 @@ class Space:
         outer = [d for i, d in enumerate(self.reduce_shape) if i not in reduced]
         rows = iter(delinearize(self.row, outer))
         inner = iter(self.inner_index([self.reduce_shape[i] for i in self.reduce_axes]))
-        return tuple(next(inner) if i in reduced else next(rows) for i in range(len(self.reduce_shape)))
+        return tuple(
+            next(inner) if i in reduced else next(rows) for i in range(len(self.reduce_shape))
+        )
 
     @property
     def is_trailing(self) -> bool:
-        """Whether the reduced axes are the last ones, so that rows are contiguous in row-major order."""
+        """Whether the reduced axes are the last ones, so that rows are contiguous in row-major
+        order."""
         rank = len(self.reduce_shape)
         return self.reduce_axes == tuple(range(rank - len(self.reduce_axes), rank))
 
 
 def is_masked(extent: Dim, multiple: int) -> bool:
-    """Whether tiles may reach past the extent: not for powers of two and multiples of ``multiple``."""
+    """Whether tiles may reach past the extent: not for powers of two and multiples of
+    ``multiple``."""
     if isinstance(extent, int):
         return extent % multiple != 0 and extent & (extent - 1) != 0
     return not is_divisible(extent, multiple)
@@ -82,7 +101,9 @@ def grid_axis(name: str, extent: Dim, multiple: int) -> tuple[Axis, ...]:
 def named_parts(names: Sequence[str], index: Position) -> tuple[tuple[str, Dim], ...]:
     """The parts that are worth a name: those that are neither a constant nor an axis itself."""
     pairs = zip(names, index, strict=True)
-    return tuple((name, part) for name, part in pairs if isinstance(part, Expr) and not _is_atom(part))
+    return tuple(
+        (name, part) for name, part in pairs if isinstance(part, Expr) and not _is_atom(part)
+    )
 
 
 def _is_atom(part: Expr) -> bool:
@@ -95,7 +116,9 @@ def pointwise_space(shape: tuple[Dim, ...], kind: str) -> Space:
     x = symbol("x", below=extent)
     index = delinearize(x, shape)
     names = [f"i{d}" for d in range(len(shape))]
-    return Space(kind, grid_axis("x", extent, 1024), named_parts(names, index), None, index, extent, x)
+    return Space(
+        kind, grid_axis("x", extent, 1024), named_parts(names, index), None, index, extent, x
+    )
 
 
 def reduction_space(node: Node) -> Space:
@@ -109,12 +132,24 @@ def reduction_space(node: Node) -> Space:
     x, r = symbol("x", below=rows), symbol("r", below=inner_extent)
     axes_ = grid_axis("x", rows, 1024) + ((inner,) if inner is not None else ())
     return Space(
-        "reduction", axes_, (), None, (), rows, x, inner, r, inner_extent, reduce_shape=shape, reduce_axes=axes
+        "reduction",
+        axes_,
+        (),
+        None,
+        (),
+        rows,
+        x,
+        inner,
+        r,
+        inner_extent,
+        reduce_shape=shape,
+        reduce_axes=axes,
     )
 
 
 def inner_axis(extent: Dim, trailing: bool, *, is_window: bool, outputs: Dim) -> Axis | None:
-    """The axis of a reduction: whole rows where they fit, taps one by one for windows, else tiles."""
+    """The axis of a reduction: whole rows where they fit, taps one by one for windows, else
+    tiles."""
     if extent == 1:
         return None
     if isinstance(extent, int):
@@ -126,11 +161,12 @@ def inner_axis(extent: Dim, trailing: bool, *, is_window: bool, outputs: Dim) ->
 
 
 def window_space(node: Node) -> Space:
-    """Outputs of a pooling window, a depthwise convolution or a thin contraction, by the taps they sum."""
+    """Outputs of a pooling window, a depthwise convolution or a thin contraction, by the taps they
+    sum."""
     shape = node.results[0].type.shape
     extent = product(tap_shape(node))
     outputs = product(shape)
-    is_window = not node.op.name == "matmul"
+    is_window = node.op.name != "matmul"
     inner = inner_axis(extent, is_window, is_window=is_window, outputs=outputs)
     x, r = symbol("x", below=outputs), symbol("r", below=extent)
     index = delinearize(x, shape)
@@ -174,7 +210,8 @@ def _is_small_group(node: Node) -> bool:
 
 
 def dot_shape(node: Node) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
-    """The result dims that become rows (m) and columns (n); batch dims of a shared right side are rows."""
+    """The result dims that become rows (m) and columns (n); batch dims of a shared right side are
+    rows."""
     shape = node.results[0].type.shape
     if node.op.name == "matmul":
         return (shape[:-1] if shares_right(node) else (shape[-2],)), (shape[-1],)
@@ -188,6 +225,7 @@ def shares_right(node: Node) -> bool:
 
 
 def matmul_space(node: Node) -> Space:
+    """Rows by columns for each batch element; all rows at once for a shared right side."""
     shape = node.results[0].type.shape
     row_dims, (columns,) = dot_shape(node)
     depth = node.operands[0].type.shape[-1]
@@ -200,6 +238,7 @@ def matmul_space(node: Node) -> Space:
 
 
 def conv_space(node: Node) -> Space:
+    """Implicit GEMM: output pixels by output channels for each group, over channels and taps."""
     row_dims, (columns,) = dot_shape(node)
     groups = node.attrs["groups"]
     taps = tap_shape(node)
@@ -215,10 +254,14 @@ def conv_space(node: Node) -> Space:
 
 
 def _dot_space(
-    node: Node, index: Position, extents: tuple[Dim, Dim, Dim, Dim], k: Dim, parts: tuple[tuple[str, Dim], ...]
+    node: Node,
+    index: Position,
+    extents: tuple[Dim, Dim, Dim, Dim],
+    k: Dim,
+    parts: tuple[tuple[str, Dim], ...],
 ) -> Space:
     batch, rows, depth, columns = extents
-    axes = () if batch == 1 else (Axis("b", batch, Role.BATCH, False),)
+    axes: tuple[Axis, ...] = () if batch == 1 else (Axis("b", batch, Role.BATCH, False),)
     inner = Axis("k", depth, Role.LOOP, is_masked(depth, 32))
     axes += (
         Axis("m", rows, Role.GRID, is_masked(rows, 128)),
@@ -226,7 +269,17 @@ def _dot_space(
         Axis("n", columns, Role.GRID, is_masked(columns, 64)),
     )
     return Space(
-        "contraction", axes, parts, node, index, product((batch, rows, columns)), 0, inner, k, depth, is_dot=True
+        "contraction",
+        axes,
+        parts,
+        node,
+        index,
+        product((batch, rows, columns)),
+        0,
+        inner,
+        k,
+        depth,
+        is_dot=True,
     )
 
 
@@ -238,7 +291,8 @@ def find_anchors(nodes: Iterable[Node]) -> tuple[list[Node], list[Node]]:
 
 
 def result_index(space: Space, shape: tuple[Dim, ...]) -> Position | None:
-    """Where a value of ``shape`` is computed: the anchor's, the reduced tensor's or the rows' index."""
+    """Where a value of ``shape`` is computed: the anchor's, the reduced tensor's or the rows'
+    index."""
     anchor_shape = space.anchor.results[0].type.shape if space.anchor is not None else None
     if shape == anchor_shape:
         return space.anchor_index
@@ -246,7 +300,11 @@ def result_index(space: Space, shape: tuple[Dim, ...]) -> Position | None:
         return space.full_index()
     numel = product(shape)
     if anchor_shape is not None:
-        return delinearize(linearize(space.anchor_index, anchor_shape), shape) if numel == space.rows else None
+        return (
+            delinearize(linearize(space.anchor_index, anchor_shape), shape)
+            if numel == space.rows
+            else None
+        )
     if numel == space.rows:
         return delinearize(space.row, shape)
     if space.reduce_shape and space.is_trailing and numel == space.rows * space.inner_extent:

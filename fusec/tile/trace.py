@@ -15,7 +15,17 @@ from typing import Any
 from fusec.ir.graph import Node, Value
 from fusec.ir.sym import Dim, Expr, free_symbols, prove_lt, prove_nonneg, symbol
 from fusec.ir.types import DType, bool_, f32, i64
-from fusec.tile.program import Apply, Bound, Buffer, InBounds, Index, Literal, Load, Refusal, Statement
+from fusec.tile.program import (
+    Apply,
+    Bound,
+    Buffer,
+    InBounds,
+    Index,
+    Literal,
+    Load,
+    Refusal,
+    Statement,
+)
 from fusec.tile.space import Position, Space
 
 Bounds = tuple[Bound, ...]
@@ -89,7 +99,9 @@ class Tracer:
         if handler is None and node.op.is_pointwise:
             handler = _pointwise
         if handler is None:
-            raise Refused("no-tile-form", f"{node.op.name} has no tile form", value, op=node.op.name)
+            raise Refused(
+                "no-tile-form", f"{node.op.name} has no tile form", value, op=node.op.name
+            )
         return handler(self, node, value.index, index, bounds)
 
     # -- making terms ----------------------------------------------------------------------------
@@ -108,7 +120,9 @@ class Tracer:
 
     def indirect_terms(self, *dims: Dim) -> tuple[Term, ...]:
         """The integer terms that index expressions refer to by name."""
-        found = (self._indirect.get(s.name) for d in dims if isinstance(d, Expr) for s in free_symbols(d))
+        found = (
+            self._indirect.get(s.name) for d in dims if isinstance(d, Expr) for s in free_symbols(d)
+        )
         return tuple(dict.fromkeys(term for term in found if term is not None))
 
     def fresh(self, hint: str) -> str:
@@ -120,7 +134,13 @@ class Tracer:
         return f"{hint}_{max(count, 1)}"
 
     def add(
-        self, key: Any, make: Callable[[str], Statement], hint: str, args: tuple[Term, ...], declared: DType, **more: Any
+        self,
+        key: Any,
+        make: Callable[[str], Statement],
+        hint: str,
+        args: tuple[Term, ...],
+        declared: DType,
+        **more: Any,
     ) -> Term:
         """The term of ``make(name)``, made once a key."""
         term = self._made.get(key)
@@ -141,7 +161,15 @@ class Tracer:
         axes = self.axes_of(*dims)
         return self.add(
             ("load", buffer.name, offset, bounds),
-            lambda name: Load(name, value.type.dtype, axes, buffer=buffer.name, offset=offset, bounds=bounds, fill=None),
+            lambda name: Load(
+                name,
+                value.type.dtype,
+                axes,
+                buffer=buffer.name,
+                offset=offset,
+                bounds=bounds,
+                fill=None,
+            ),
             f"{buffer.name}_tile",
             terms,
             value.type.dtype,
@@ -161,20 +189,31 @@ class Tracer:
         """An index expression as an integer tile."""
         axes, terms = self.axes_of(value), self.indirect_terms(value)
         made = self.add(
-            ("index", value), lambda name: Index(name, i64, axes, value=value), "position", terms, i64
+            ("index", value),
+            lambda name: Index(name, i64, axes, value=value),
+            "position",
+            terms,
+            i64,
         )
         return made if declared == i64 else self.cast(made, declared, declared)
 
-    def apply(self, node: Node | None, op: str, args: tuple[Term, ...], declared: DType, **attrs: Any) -> Term:
+    def apply(
+        self, node: Node | None, op: str, args: tuple[Term, ...], declared: DType, **attrs: Any
+    ) -> Term:
         """A pointwise op on terms; operands are brought to their compute dtype first."""
         axes = self.axes_of(terms=args)
-        names, extra = tuple(a.name for a in args), tuple(sorted(attrs.items(), key=lambda kv: kv[0]))
+        names, extra = (
+            tuple(a.name for a in args),
+            tuple(sorted(attrs.items(), key=lambda kv: kv[0])),
+        )
         origins = node.origins if node is not None else ()
         note = repr(node) if node is not None else ""
         computed = compute_dtype(declared)
         return self.add(
             ("apply", op, names, computed, tuple((k, repr(v)) for k, v in extra)),
-            lambda name: Apply(name, computed, axes, op=op, args=names, attrs=extra, origins=origins, note=note),
+            lambda name: Apply(
+                name, computed, axes, op=op, args=names, attrs=extra, origins=origins, note=note
+            ),
             op if op.isidentifier() and op not in _RESERVED else f"{op}_tile",
             args,
             declared,
@@ -188,7 +227,12 @@ class Tracer:
         return self.add(
             ("cast", name_, tile),
             lambda name: Apply(
-                name, tile, axes, op="cast", args=(name_,), attrs=(("dtype", tile), ("saturate", False))
+                name,
+                tile,
+                axes,
+                op="cast",
+                args=(name_,),
+                attrs=(("dtype", tile), ("saturate", False)),
             ),
             "cast",
             (term,),
@@ -205,14 +249,24 @@ class Tracer:
         return symbol(term.name, below=extent)
 
     def guarded(self, inner: Term, bounds: Bounds, fill: Any) -> Term:
-        """``inner`` where the bounds hold, ``fill`` elsewhere; a plain load takes the fill itself."""
+        """``inner`` where the bounds hold, ``fill`` elsewhere; a plain load takes the fill
+        itself."""
         if not bounds:
             return inner
         statement = inner.statement
-        if isinstance(statement, Load) and statement.fill in (None, fill) and set(bounds) <= set(statement.bounds):
+        if (
+            isinstance(statement, Load)
+            and statement.fill in (None, fill)
+            and set(bounds) <= set(statement.bounds)
+        ):
             return self.filled(inner, fill)
         value = self.computed(inner)
-        return self.apply(None, "select", (self.in_bounds(bounds), value, self.literal(fill, inner.declared)), inner.declared)
+        return self.apply(
+            None,
+            "select",
+            (self.in_bounds(bounds), value, self.literal(fill, inner.declared)),
+            inner.declared,
+        )
 
     def filled(self, term: Term, fill: Any) -> Term:
         """A load that gives ``fill`` wherever it reads nothing."""
@@ -232,7 +286,11 @@ class Tracer:
         dims = tuple(b.index for b in bounds)
         axes, terms = self.axes_of(*dims), self.indirect_terms(*dims)
         return self.add(
-            ("in_bounds", bounds), lambda name: InBounds(name, bool_, axes, bounds=bounds), "inside", terms, bool_
+            ("in_bounds", bounds),
+            lambda name: InBounds(name, bool_, axes, bounds=bounds),
+            "inside",
+            terms,
+            bool_,
         )
 
 
@@ -240,7 +298,8 @@ _RESERVED = frozenset(("and", "or", "not", "if", "in", "is", "pid", "tl", "trito
 
 
 def make_bound(index: Dim, extent: Dim) -> Bounds:
-    """The predicate ``0 <= index < extent`` without the sides that always hold; empty if both do."""
+    """The predicate ``0 <= index < extent`` without the sides that always hold; empty if both
+    do."""
     low, high = not prove_nonneg(index), not prove_lt(index, extent)
     return (Bound(index, extent, low, high),) if low or high else ()
 
@@ -265,7 +324,11 @@ def _pointwise(tracer: Tracer, node: Node, result: int, index: Position, bounds:
 def _constant(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bounds) -> Term:
     data = node.attrs["data"]
     if not data.is_literal:
-        raise Refused("constant-inside", "only scalar literals may stand in a fused body", node.results[result])
+        raise Refused(
+            "constant-inside",
+            "only scalar literals may stand in a fused body",
+            node.results[result],
+        )
     return tracer.literal(data.item(), data.type.dtype)
 
 

@@ -2,8 +2,9 @@
 
 matmul           sum_k a[.., m, k] * b[.., k, n]
 conv             sum_(c, t) x[i, g*C/G + c, o*stride - pad + t*dilation] * w[co, c, t], zero outside
-conv_transpose   the same with position p = o + pad - t*dilation, divided by stride where it divides it
-max_pool         max_t x[.., o*stride - pad + t*dilation], never outside;  sum_pool: sum, zero outside
+conv_transpose   the same at (o + pad - t*dilation) / stride, where stride divides it
+max_pool         max_t x[.., o*stride - pad + t*dilation], never outside
+sum_pool         sum_t of the same, zero outside
 """
 
 from __future__ import annotations
@@ -35,8 +36,11 @@ def lowest(declared: DType) -> Any:
     return -(1 << (declared.bits - 1)) if declared.kind == "int" else 0
 
 
-def reduce_term(tracer: Tracer, node: Node, kind: str, arg: Term, acc: DType, declared: DType, **more: Any) -> Term:
-    """``kind`` of ``arg`` over the inner axis; the argument itself when that axis has one element."""
+def reduce_term(
+    tracer: Tracer, node: Node, kind: str, arg: Term, acc: DType, declared: DType, **more: Any
+) -> Term:
+    """``kind`` of ``arg`` over the inner axis; the argument itself when that axis has one
+    element."""
     inner = tracer.space.inner
     if inner is None:
         return arg if kind not in ("argmax", "argmin") else tracer.literal(0, declared)
@@ -45,7 +49,15 @@ def reduce_term(tracer: Tracer, node: Node, kind: str, arg: Term, acc: DType, de
     return tracer.add(
         ("reduce", kind, arg.name, acc, tuple(more.items())),
         lambda name: Reduce(
-            name, acc, axes, kind=kind, arg=arg.name, axis=inner.name, origins=node.origins, note=note, **more
+            name,
+            acc,
+            axes,
+            kind=kind,
+            arg=arg.name,
+            axis=inner.name,
+            origins=node.origins,
+            note=note,
+            **more,
         ),
         f"row_{kind}" if tracer.space.kind == "reduction" else kind,
         (arg,),
@@ -68,13 +80,19 @@ def _reduce(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bo
     axes = tuple(node.attrs["axes"]) if "axes" in node.attrs else (node.attrs["axis"],)
     value = node.results[result]
     if not space.reduce_shape and space.anchor is not None:
-        raise Refused("reduction-in-contraction", f"{node.op.name} stands beside a contraction", value)
+        raise Refused(
+            "reduction-in-contraction", f"{node.op.name} stands beside a contraction", value
+        )
     _check_extent(tracer, value, [shape[a] for a in axes])
     inner = iter(space.inner_index([shape[a] for a in axes]))
     outer = iter(index)
     position = tuple([next(inner) if d in axes else next(outer) for d in range(len(shape))])
-    if any(space.inner is not None and s.name == space.inner.name for d in index for s in _symbols(d)):
-        raise Refused("reduction-order", f"{node.op.name} is needed at every element of a row", value)
+    if any(
+        space.inner is not None and s.name == space.inner.name for d in index for s in _symbols(d)
+    ):
+        raise Refused(
+            "reduction-order", f"{node.op.name} is needed at every element of a row", value
+        )
     arg = tracer.at(source, position, bounds)
     kind = node.op.name.removeprefix("reduce_")
     declared = value.type.dtype
@@ -82,7 +100,9 @@ def _reduce(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bo
         arg = tracer.computed(arg)
         return reduce_term(tracer, node, kind, arg, i64, declared, last=node.attrs["select_last"])
     acc = declared if declared.kind == "bool" else accumulator(node)
-    return _as_declared(tracer, reduce_term(tracer, node, kind, tracer.cast(arg, acc, declared), acc, declared))
+    return _as_declared(
+        tracer, reduce_term(tracer, node, kind, tracer.cast(arg, acc, declared), acc, declared)
+    )
 
 
 def _as_declared(tracer: Tracer, term: Term) -> Term:
@@ -101,7 +121,7 @@ def _check_extent(tracer: Tracer, value: Value, dims: list[Dim]) -> None:
     if total != tracer.space.inner_extent:
         raise Refused(
             "different-reduction-extents",
-            f"%{value.name} reduces {total} elements where the kernel's rows have {tracer.space.inner_extent}",
+            f"%{value.name} reduces {total} elements, rows have {tracer.space.inner_extent}",
             value,
         )
 
@@ -109,11 +129,20 @@ def _check_extent(tracer: Tracer, value: Value, dims: list[Dim]) -> None:
 def _contraction(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bounds) -> Term:
     space, value = tracer.space, node.results[result]
     if node is not space.anchor:
-        raise Refused("two-contractions", f"{node.op.name} stands beside another contraction or reduction", value)
+        raise Refused(
+            "two-contractions",
+            f"{node.op.name} stands beside another contraction or reduction",
+            value,
+        )
     if index != space.anchor_index or bounds:
-        raise Refused("anchor-moved", f"{node.op.name} is needed in another order than it is computed", value)
+        raise Refused(
+            "anchor-moved", f"{node.op.name} is needed in another order than it is computed", value
+        )
     left, right, inside = OPERANDS[node.op.name](tracer, node, index)
-    a, b = _operand(tracer, node.operands[0], left, inside), _operand(tracer, node.operands[1], right, ())
+    a, b = (
+        _operand(tracer, node.operands[0], left, inside),
+        _operand(tracer, node.operands[1], right, ()),
+    )
     acc, declared = accumulator(node), value.type.dtype
     if space.is_dot:
         return _as_declared(tracer, _dot(tracer, node, a, b, acc, declared))
@@ -141,7 +170,9 @@ def _dot(tracer: Tracer, node: Node, a: Term, b: Term, acc: DType, declared: DTy
     note = repr(node)
     return tracer.add(
         ("dot", a.name, b.name),
-        lambda name: Dot(name, acc, axes, a=a.name, b=b.name, axis="k", origins=node.origins, note=note),
+        lambda name: Dot(
+            name, acc, axes, a=a.name, b=b.name, axis="k", origins=node.origins, note=note
+        ),
         node.op.name,
         (a, b),
         declared,
@@ -157,7 +188,9 @@ def _zero_past_edge(tracer: Tracer, term: Term, edge: Bounds) -> Term:
     return tracer.cast(guarded, term.declared, term.declared)
 
 
-def _matmul_operands(tracer: Tracer, node: Node, index: Position) -> tuple[Position, Position, Bounds]:
+def _matmul_operands(
+    tracer: Tracer, node: Node, index: Position
+) -> tuple[Position, Position, Bounds]:
     a, b = node.operands
     *batch, m, n = index
     (k,) = tracer.space.inner_index(tap_shape(node))
@@ -173,7 +206,9 @@ def broadcast_batch(value: Value, batch: list[Dim]) -> Position:
     return tuple(0 if dim == 1 else i for dim, i in zip(dims, tail, strict=True))
 
 
-def _conv_operands(tracer: Tracer, node: Node, index: Position) -> tuple[Position, Position, Bounds]:
+def _conv_operands(
+    tracer: Tracer, node: Node, index: Position
+) -> tuple[Position, Position, Bounds]:
     x, w = node.operands
     image, channel, *spatial = index
     c, *taps = tracer.space.inner_index(tap_shape(node))
@@ -184,7 +219,9 @@ def _conv_operands(tracer: Tracer, node: Node, index: Position) -> tuple[Positio
     return left, (channel, c, *taps), _inside(positions, x.type.shape[2:])
 
 
-def _conv_transpose_operands(tracer: Tracer, node: Node, index: Position) -> tuple[Position, Position, Bounds]:
+def _conv_transpose_operands(
+    tracer: Tracer, node: Node, index: Position
+) -> tuple[Position, Position, Bounds]:
     x, w = node.operands
     image, channel, *spatial = index
     c, *taps = tracer.space.inner_index(tap_shape(node))
@@ -222,7 +259,11 @@ def _inside(positions: list[Dim], extents: tuple[Dim, ...]) -> Bounds:
     return inside
 
 
-OPERANDS = {"matmul": _matmul_operands, "conv": _conv_operands, "conv_transpose": _conv_transpose_operands}
+OPERANDS = {
+    "matmul": _matmul_operands,
+    "conv": _conv_operands,
+    "conv_transpose": _conv_transpose_operands,
+}
 
 
 def _pool(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bounds) -> Term:
@@ -230,7 +271,9 @@ def _pool(tracer: Tracer, node: Node, result: int, index: Position, bounds: Boun
     if node is not space.anchor:
         raise Refused("two-windows", f"{node.op.name} stands beside another window", value)
     if index != space.anchor_index or bounds:
-        raise Refused("anchor-moved", f"{node.op.name} is needed in another order than it is computed", value)
+        raise Refused(
+            "anchor-moved", f"{node.op.name} is needed in another order than it is computed", value
+        )
     (source,) = node.operands
     taps = list(space.inner_index(tap_shape(node)))
     positions = window_positions(node, list(index[2:]), taps)
@@ -243,7 +286,9 @@ def _pool(tracer: Tracer, node: Node, result: int, index: Position, bounds: Boun
         return _flat_position(tracer, node, best, index)
     acc = accumulator(node) if node.op.name == "sum_pool" else compute_dtype(declared)
     kind = "sum" if node.op.name == "sum_pool" else "max"
-    return _as_declared(tracer, reduce_term(tracer, node, kind, tracer.cast(arg, acc, declared), acc, declared))
+    return _as_declared(
+        tracer, reduce_term(tracer, node, kind, tracer.cast(arg, acc, declared), acc, declared)
+    )
 
 
 def _flat_position(tracer: Tracer, node: Node, best: Term, index: Position) -> Term:
@@ -255,11 +300,15 @@ def _flat_position(tracer: Tracer, node: Node, best: Term, index: Position) -> T
     terms = tracer.indirect_terms(flat)
     axes = tracer.axes_of(flat)
     return tracer.add(
-        ("index", flat), lambda name: Index(name, i64, axes, value=flat, origins=node.origins), "position", terms, i64
+        ("index", flat),
+        lambda name: Index(name, i64, axes, value=flat, origins=node.origins),
+        "position",
+        terms,
+        i64,
     )
 
 
-HANDLERS |= {name: _contraction for name in OPERANDS}
-HANDLERS |= {name: _pool for name in ("max_pool", "sum_pool", "argmax_pool")}
+HANDLERS |= dict.fromkeys(OPERANDS, _contraction)
+HANDLERS |= dict.fromkeys(("max_pool", "sum_pool", "argmax_pool"), _pool)
 HANDLERS |= {f"reduce_{kind}": _reduce for kind in ("sum", "prod", "max", "min")}
 HANDLERS |= {"argmax": _reduce, "argmin": _reduce}

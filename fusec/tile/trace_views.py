@@ -46,7 +46,9 @@ def _reverse(tracer: Tracer, node: Node, result: int, index: Position, bounds: B
 
 def _pad(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bounds) -> Term:
     (source,) = node.operands
-    shifted = tuple([i - before for i, (before, _) in zip(index, node.attrs["padding"], strict=True)])
+    shifted = tuple(
+        [i - before for i, (before, _) in zip(index, node.attrs["padding"], strict=True)]
+    )
     inside: Bounds = ()
     for position, extent in zip(shifted, source.type.shape, strict=True):
         inside += make_bound(position, extent)
@@ -81,7 +83,9 @@ def _gather(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bo
     return tracer.at(source, (*index[:axis], picked, *index[axis + rank :]), bounds)
 
 
-def _gather_elements(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bounds) -> Term:
+def _gather_elements(
+    tracer: Tracer, node: Node, result: int, index: Position, bounds: Bounds
+) -> Term:
     source, indices = node.operands
     axis = node.attrs["axis"]
     picked = tracer.point_at(tracer.at(indices, index, bounds), source.type.shape[axis])
@@ -96,7 +100,9 @@ def _gather_nd(tracer: Tracer, node: Node, result: int, index: Position, bounds:
         raise Refused("no-tile-form", "gather_nd with an unknown index depth", node.results[result])
     outer = indices.type.rank - 1
     picked = [
-        tracer.point_at(tracer.at(indices, (*index[:outer], d), bounds), source.type.shape[batch + d])
+        tracer.point_at(
+            tracer.at(indices, (*index[:outer], d), bounds), source.type.shape[batch + d]
+        )
         for d in range(depth)
     ]
     return tracer.at(source, (*index[:batch], *picked, *index[outer:]), bounds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +31,10 @@ class Case:
     def graph(self) -> Graph:
         graph = Graph("body")
         dtypes = self.dtypes or (f32,) * len(self.shapes)
-        values = [graph.add_input(f"in{i}", Tensor(d, s)) for i, (s, d) in enumerate(zip(self.shapes, dtypes, strict=True))]
+        values = [
+            graph.add_input(f"in{i}", Tensor(d, s))
+            for i, (s, d) in enumerate(zip(self.shapes, dtypes, strict=True))
+        ]
         graph.set_outputs(list(self.build(GraphBuilder(graph), values)))
         graph.output_names = [v.name for v in graph.outputs]
         return graph
@@ -49,8 +53,13 @@ class Case:
 CASES: list[Case] = []
 
 
-def case(name: str, kind: str, *shapes: tuple[int, ...], dtypes: tuple[DType, ...] = (), high: int = 0):  # type: ignore[no-untyped-def]
-    def wrap(function):  # type: ignore[no-untyped-def]
+Bodies = Callable[[], tuple[Build, Eager]]
+
+
+def case(
+    name: str, kind: str, *shapes: tuple[int, ...], dtypes: tuple[DType, ...] = (), high: int = 0
+) -> Callable[[Bodies], Bodies]:
+    def wrap(function: Bodies) -> Bodies:
         build, eager = function()
         CASES.append(Case(name, shapes, build, eager, kind, dtypes, high))
         return function
@@ -58,7 +67,9 @@ def case(name: str, kind: str, *shapes: tuple[int, ...], dtypes: tuple[DType, ..
     return wrap
 
 
-def conv_attrs(stride: int = 1, pad: int = 0, dilation: int = 1, groups: int = 1, rank: int = 2) -> dict[str, object]:
+def conv_attrs(
+    stride: int = 1, pad: int = 0, dilation: int = 1, groups: int = 1, rank: int = 2
+) -> dict[str, Any]:
     return {
         "strides": (stride,) * rank,
         "padding": ((pad, pad),) * rank,
@@ -68,7 +79,7 @@ def conv_attrs(stride: int = 1, pad: int = 0, dilation: int = 1, groups: int = 1
 
 
 @case("broadcast-add-relu", "pointwise", (2, 3, 5), (3, 1))
-def _add_relu():  # type: ignore[no-untyped-def]
+def _add_relu() -> tuple[Build, Eager]:
     return (
         lambda b, v: [b.op("maximum", b.op("add", *v), b.literal(0.0, f32))],
         lambda x, y: [torch.relu(x + y)],
@@ -76,7 +87,7 @@ def _add_relu():  # type: ignore[no-untyped-def]
 
 
 @case("two-results", "pointwise", (4, 6), (4, 6))
-def _two():  # type: ignore[no-untyped-def]
+def _two() -> tuple[Build, Eager]:
     def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
         s = b.op("add", *v)
         return [s, b.op("reshape", b.op("neg", s), shape=(3, 8))]
@@ -85,7 +96,7 @@ def _two():  # type: ignore[no-untyped-def]
 
 
 @case("pixel-shuffle", "move", (1, 12, 5, 7))
-def _shuffle():  # type: ignore[no-untyped-def]
+def _shuffle() -> tuple[Build, Eager]:
     def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
         y = b.op("reshape", v[0], shape=(1, 3, 2, 2, 5, 7))
         y = b.op("transpose", y, perm=(0, 1, 4, 2, 5, 3))
@@ -95,7 +106,7 @@ def _shuffle():  # type: ignore[no-untyped-def]
 
 
 @case("concat-slice-reverse-pad", "pointwise", (2, 3, 4), (2, 5, 4))
-def _concat():  # type: ignore[no-untyped-def]
+def _concat() -> tuple[Build, Eager]:
     def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
         y = b.op("concat", b.op("exp", v[0]), b.op("reverse", v[1], axes=(1, 2)), axis=1)
         y = b.op("slice", y, starts=(0, 1, 0), sizes=(2, 3, 2), steps=(1, 2, 2))
@@ -109,7 +120,7 @@ def _concat():  # type: ignore[no-untyped-def]
 
 
 @case("gather-rows", "pointwise", (10, 6), (3, 2), dtypes=(f32, i64), high=10)
-def _gather():  # type: ignore[no-untyped-def]
+def _gather() -> tuple[Build, Eager]:
     return (
         lambda b, v: [b.op("neg", b.op("gather", v[0], v[1], axis=0))],
         lambda x, i: [-x[i]],
@@ -124,22 +135,22 @@ def softmax(b: GraphBuilder, x: Value, axis: int) -> Value:
 
 
 @case("softmax-rows", "reduction", (6, 33))
-def _softmax():  # type: ignore[no-untyped-def]
+def _softmax() -> tuple[Build, Eager]:
     return lambda b, v: [softmax(b, v[0], 1)], lambda x: [x.softmax(1)]
 
 
 @case("softmax-columns", "reduction", (3, 300, 5))
-def _softmax_columns():  # type: ignore[no-untyped-def]
+def _softmax_columns() -> tuple[Build, Eager]:
     return lambda b, v: [softmax(b, v[0], 1)], lambda x: [x.softmax(1)]
 
 
 @case("softmax-long-rows", "reduction", (2, 9001))
-def _softmax_long():  # type: ignore[no-untyped-def]
+def _softmax_long() -> tuple[Build, Eager]:
     return lambda b, v: [softmax(b, v[0], 1)], lambda x: [x.softmax(1)]
 
 
 @case("group-norm", "reduction", (2, 6, 4, 5), (6, 1, 1))
-def _group_norm():  # type: ignore[no-untyped-def]
+def _group_norm() -> tuple[Build, Eager]:
     def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
         x = b.op("reshape", v[0], shape=(2, 3, 40))
         scale = b.literal(1 / 40, f32)
@@ -153,7 +164,7 @@ def _group_norm():  # type: ignore[no-untyped-def]
 
 
 @case("mean-of-planes-scaled", "reduction", (2, 3, 7, 7))
-def _gap():  # type: ignore[no-untyped-def]
+def _gap() -> tuple[Build, Eager]:
     def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
         s = b.op("reduce_sum", b.op("maximum", v[0], b.literal(0.0, f32)), axes=(2, 3))
         return [b.op("reshape", b.op("mul", s, b.literal(1 / 49, f32)), shape=(2, 3, 1, 1))]
@@ -162,12 +173,12 @@ def _gap():  # type: ignore[no-untyped-def]
 
 
 @case("argmax-middle", "reduction", (4, 7, 3))
-def _argmax():  # type: ignore[no-untyped-def]
+def _argmax() -> tuple[Build, Eager]:
     return lambda b, v: [b.op("argmax", v[0], axis=1)], lambda x: [x.argmax(1)]
 
 
 @case("matmul-bias-gelu-like-residual", "contraction", (37, 50), (50, 45), (45,), (37, 45))
-def _matmul():  # type: ignore[no-untyped-def]
+def _matmul() -> tuple[Build, Eager]:
     def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
         y = b.op("add", b.op("matmul", v[0], v[1]), v[2])
         return [b.op("add", b.op("mul", y, b.op("sigmoid", y)), v[3])]
@@ -176,7 +187,7 @@ def _matmul():  # type: ignore[no-untyped-def]
 
 
 @case("batched-matmul-transposed-prologue-heads", "contraction", (2, 3, 8, 5), (2, 3, 9, 5))
-def _batched():  # type: ignore[no-untyped-def]
+def _batched() -> tuple[Build, Eager]:
     def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
         k = b.op("transpose", b.op("mul", v[1], b.literal(0.5, f32)), perm=(0, 1, 3, 2))
         return [b.op("transpose", b.op("matmul", b.op("exp", v[0]), k), perm=(0, 2, 1, 3))]
@@ -185,7 +196,7 @@ def _batched():  # type: ignore[no-untyped-def]
 
 
 @case("shared-right-side", "contraction", (2, 7, 12), (12, 8))
-def _shared():  # type: ignore[no-untyped-def]
+def _shared() -> tuple[Build, Eager]:
     def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
         y = b.op("reshape", b.op("matmul", *v), shape=(2, 7, 2, 4))
         return [b.op("transpose", y, perm=(0, 2, 1, 3))]
@@ -194,12 +205,12 @@ def _shared():  # type: ignore[no-untyped-def]
 
 
 @case("vector-matrix", "reduction", (1, 300), (300, 20))
-def _vector():  # type: ignore[no-untyped-def]
+def _vector() -> tuple[Build, Eager]:
     return lambda b, v: [b.op("matmul", *v)], lambda a, w: [a @ w]
 
 
 @case("conv-bias-relu-residual", "contraction", (2, 5, 9, 8), (7, 5, 3, 3), (7, 1, 1), (2, 7, 5, 4))
-def _conv():  # type: ignore[no-untyped-def]
+def _conv() -> tuple[Build, Eager]:
     def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
         y = b.op("conv", v[0], v[1], **conv_attrs(stride=2, pad=1))
         return [b.op("maximum", b.op("add", b.op("add", y, v[2]), v[3]), b.literal(0.0, f32))]
@@ -208,15 +219,19 @@ def _conv():  # type: ignore[no-untyped-def]
 
 
 @case("conv-prologue-padding", "contraction", (1, 4, 6, 6), (5, 4, 3, 3), (4, 1, 1))
-def _conv_prologue():  # type: ignore[no-untyped-def]
+def _conv_prologue() -> tuple[Build, Eager]:
     def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
-        return [b.op("conv", b.op("exp", b.op("mul", v[0], v[2])), v[1], **conv_attrs(pad=1, dilation=2))]
+        return [
+            b.op(
+                "conv", b.op("exp", b.op("mul", v[0], v[2])), v[1], **conv_attrs(pad=1, dilation=2)
+            )
+        ]
 
     return build, lambda x, w, s: [F.conv2d((x * s).exp(), w, padding=1, dilation=2)]
 
 
 @case("grouped-conv", "contraction", (2, 16, 6, 5), (24, 8, 3, 3))
-def _grouped():  # type: ignore[no-untyped-def]
+def _grouped() -> tuple[Build, Eager]:
     return (
         lambda b, v: [b.op("conv", *v, **conv_attrs(pad=1, groups=2))],
         lambda x, w: [F.conv2d(x, w, padding=1, groups=2)],
@@ -224,7 +239,7 @@ def _grouped():  # type: ignore[no-untyped-def]
 
 
 @case("depthwise-conv-multiplier", "window", (2, 3, 16, 15), (6, 1, 5, 5))
-def _depthwise():  # type: ignore[no-untyped-def]
+def _depthwise() -> tuple[Build, Eager]:
     return (
         lambda b, v: [b.op("sigmoid", b.op("conv", *v, **conv_attrs(stride=2, pad=2, groups=3)))],
         lambda x, w: [F.conv2d(x, w, stride=2, padding=2, groups=3).sigmoid()],
@@ -232,7 +247,7 @@ def _depthwise():  # type: ignore[no-untyped-def]
 
 
 @case("conv-1d", "contraction", (2, 4, 30), (6, 4, 5))
-def _conv1d():  # type: ignore[no-untyped-def]
+def _conv1d() -> tuple[Build, Eager]:
     return (
         lambda b, v: [b.op("conv", *v, **conv_attrs(stride=3, pad=2, rank=1))],
         lambda x, w: [F.conv1d(x, w, stride=3, padding=2)],
@@ -240,7 +255,7 @@ def _conv1d():  # type: ignore[no-untyped-def]
 
 
 @case("conv-3d", "contraction", (1, 2, 5, 6, 4), (3, 2, 3, 2, 2))
-def _conv3d():  # type: ignore[no-untyped-def]
+def _conv3d() -> tuple[Build, Eager]:
     return (
         lambda b, v: [b.op("conv", *v, **conv_attrs(pad=1, rank=3))],
         lambda x, w: [F.conv3d(x, w, padding=1)],
@@ -248,7 +263,7 @@ def _conv3d():  # type: ignore[no-untyped-def]
 
 
 @case("conv-transpose", "contraction", (2, 4, 5, 6), (4, 3, 3, 4))
-def _conv_transpose():  # type: ignore[no-untyped-def]
+def _conv_transpose() -> tuple[Build, Eager]:
     attrs = {**conv_attrs(stride=2, pad=1), "output_padding": (1, 0)}
     return (
         lambda b, v: [b.op("conv_transpose", *v, **attrs)],
@@ -257,7 +272,7 @@ def _conv_transpose():  # type: ignore[no-untyped-def]
 
 
 @case("grouped-conv-transpose", "window", (1, 4, 5), (4, 2, 3))
-def _conv_transpose_grouped():  # type: ignore[no-untyped-def]
+def _conv_transpose_grouped() -> tuple[Build, Eager]:
     attrs = {**conv_attrs(stride=3, dilation=2, groups=2, rank=1), "output_padding": (2,)}
     return (
         lambda b, v: [b.op("conv_transpose", *v, **attrs)],
@@ -266,7 +281,7 @@ def _conv_transpose_grouped():  # type: ignore[no-untyped-def]
 
 
 @case("max-pool-padded", "window", (2, 3, 12, 13))
-def _max_pool():  # type: ignore[no-untyped-def]
+def _max_pool() -> tuple[Build, Eager]:
     attrs = {"kernel": (3, 3), "strides": (2, 2), "padding": ((1, 1), (1, 1)), "dilations": (1, 1)}
     return (
         lambda b, v: [b.op("max_pool", b.op("neg", v[0]), **attrs)],
@@ -275,7 +290,7 @@ def _max_pool():  # type: ignore[no-untyped-def]
 
 
 @case("max-pool-positions", "window", (2, 3, 12, 13))
-def _argmax_pool():  # type: ignore[no-untyped-def]
+def _argmax_pool() -> tuple[Build, Eager]:
     attrs = {"kernel": (2, 3), "strides": (2, 3), "padding": ((0, 0), (0, 0)), "dilations": (1, 1)}
     return (
         lambda b, v: [b.op("argmax_pool", v[0], **attrs)],
@@ -284,7 +299,7 @@ def _argmax_pool():  # type: ignore[no-untyped-def]
 
 
 @case("sum-pool", "window", (1, 2, 10, 9))
-def _sum_pool():  # type: ignore[no-untyped-def]
+def _sum_pool() -> tuple[Build, Eager]:
     attrs = {"kernel": (3, 3), "strides": (1, 1), "padding": ((1, 1), (1, 1)), "dilations": (1, 1)}
     return (
         lambda b, v: [b.op("mul", b.op("sum_pool", v[0], **attrs), b.literal(1 / 9, f32))],

@@ -49,8 +49,8 @@ class Simulator:
         self.buffers: dict[str, torch.Tensor] = {}
 
     def dim(self, value: Dim) -> torch.Tensor:
-        """An index expression over whole axes; the text is the test's own, made from the program."""
-        found = eval(to_python(value), {"min": torch.minimum, "max": torch.maximum}, self.scope)  # noqa: S307
+        """An index expression over whole axes."""
+        found = eval(to_python(value), {"min": torch.minimum, "max": torch.maximum}, self.scope)
         return torch.as_tensor(found).reshape([1] * self.rank) if isinstance(found, int) else found
 
     def inside(self, bounds: Sequence[Bound]) -> torch.Tensor:
@@ -75,7 +75,10 @@ class Simulator:
         for statement in self.program.statements:
             self.scope[statement.name] = self.step(statement)
         shapes = [[evaluate(d, self.symbols) for d in b.type.shape] for b in self.program.results]
-        return [self.buffers[b.name].reshape(s) for b, s in zip(self.program.results, shapes, strict=True)]
+        return [
+            self.buffers[b.name].reshape(s)
+            for b, s in zip(self.program.results, shapes, strict=True)
+        ]
 
     def step(self, s: Statement) -> Any:
         handler = getattr(self, f"_{type(s).__name__.lower()}")
@@ -109,9 +112,10 @@ class Simulator:
 
     def _whole(self, name: str, axes: Sequence[str]) -> torch.Tensor:
         """A value with the named axes at their whole extent."""
-        value = self.scope[name]
+        value: torch.Tensor = self.scope[name]
         shape = [
-            self.extents[a.name] if a.name in axes else value.shape[i] for i, a in enumerate(self.program.axes)
+            self.extents[a.name] if a.name in axes else value.shape[i]
+            for i, a in enumerate(self.program.axes)
         ]
         return value.expand(shape)
 
@@ -123,8 +127,14 @@ class Simulator:
             if s.last:
                 return value.shape[dim] - 1 - value.flip(dim).argmax(dim, keepdim=True)
             return value.argmax(dim, keepdim=True)
-        names = {"sum": torch.sum, "prod": torch.prod, "max": torch.amax, "min": torch.amin}
-        return names[s.kind](value, dim, keepdim=True).to(torch_dtype(s.dtype))
+        names: dict[str, Any] = {
+            "sum": torch.sum,
+            "prod": torch.prod,
+            "max": torch.amax,
+            "min": torch.amin,
+        }
+        found: torch.Tensor = names[s.kind](value, dim, keepdim=True)
+        return found.to(torch_dtype(s.dtype))
 
     def _dot(self, s: Dot) -> torch.Tensor:
         dim = [a.name for a in self.program.axes].index(s.axis)

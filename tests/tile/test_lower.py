@@ -97,14 +97,18 @@ def test_an_empty_result_is_refused() -> None:
 def test_symbolic_batch(batch: int) -> None:
     size = symbol("batch", lo=1, hi=64)
     graph, b = body(Tensor(f32, (size, 3, 6, 6)), Tensor(f32, (4, 3, 3, 3)))
-    conv = b.op("conv", *graph.inputs, strides=(1, 1), padding=((1, 1),) * 2, dilations=(1, 1), groups=1)
+    conv = b.op(
+        "conv", *graph.inputs, strides=(1, 1), padding=((1, 1),) * 2, dilations=(1, 1), groups=1
+    )
     graph.set_outputs([b.op("maximum", conv, b.literal(0.0, f32))])
     program = lower(graph)
     assert isinstance(program, TileProgram), program
     assert [s.name for s in program.symbols] == ["batch"]
     x, w = torch.randn(batch, 3, 6, 6), torch.randn(4, 3, 3, 3)
     (found,) = simulate(program, [x, w], {"batch": batch})
-    torch.testing.assert_close(found, torch.relu(torch.conv2d(x, w, padding=1)), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        found, torch.relu(torch.conv2d(x, w, padding=1)), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("length", [1, 5, 128])
