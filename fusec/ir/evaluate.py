@@ -93,6 +93,9 @@ def evaluate_node(
     if op.evaluate is None:
         raise NotImplementedError(f"{op.name} has no reference semantics")
     results = op.evaluate(operands, _numeric(node, env), [_callable(g, env) for g in node.graphs])
+    if len(results) < len(node.results):  # stacks of a loop that never ran
+        missing = [v.type for v in node.results[len(results) :]]
+        results = (*results, *[_empty(t, env) for t in missing])
     if op.family is Family.EXTERN and isinstance(env, dict):
         for value, result in zip(node.results, results, strict=True):
             _bind(value.type.shape, tuple(result.shape), env)
@@ -100,6 +103,10 @@ def evaluate_node(
         pairs = zip(node.results, results, strict=True)
         return tuple([settle(result, value.type.dtype) for value, result in pairs])
     return results
+
+
+def _empty(type: Tensor, env: Mapping[str, int]) -> TorchTensor:
+    return torch.empty(number_of(type.shape, env), dtype=torch_dtype(type.dtype))
 
 
 def _callable(graph: Graph, env: Mapping[str, int]) -> Callable[..., tuple[Any, ...]]:

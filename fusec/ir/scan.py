@@ -43,13 +43,14 @@ class Scanner:
 
     def skip(self) -> int:
         """Skip white space; the new position."""
-        found = _SPACE.match(self.text, self.at)
-        self.at = found.end() if found else self.at
+        if not self.text[self.at : self.at + 1] > " ":  # most often there is none
+            found = _SPACE.match(self.text, self.at)
+            self.at = found.end() if found else self.at
         return self.at
 
     def peek(self, token: str) -> bool:
         """Whether the text goes on with this token."""
-        return self.text.startswith(token, self.skip())
+        return self.text.startswith(token, self.at) or self.text.startswith(token, self.skip())
 
     def accept(self, token: str) -> bool:
         """Read the token if the text goes on with it."""
