@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from fusec.errors import InternalError
+from fusec.errors import InternalError, InvalidText
+from fusec.ir.constant import Constant
+from fusec.ir.graph import Graph
+from fusec.ir.parse import parse_graph
 from fusec.ir.text import collect_weights, print_graph
 from fusec.plan.archive import ArchiveWriter
 from fusec.plan.atomic import whole_file
@@ -56,7 +59,9 @@ def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
     """
     for entry, fault in find_faults(plan):
         raise InternalError(f"cannot write a plan that is wrong: {entry}: {fault}")
-    weights = {name: data.array for name, data in collect_weights(plan.graph).items()}
+    constants = collect_weights(plan.graph)
+    _check_text(plan.graph, constants)
+    weights = {name: data.array for name, data in constants.items()}
     golden = _golden_tensors(plan.golden) if plan.golden is not None else {}
     small = _small_entries(plan)
     files = {WEIGHTS: weights} | ({GOLDEN_TENSORS: golden} if plan.golden is not None else {})
@@ -71,6 +76,17 @@ def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
             chunks: Chunks = stream_tensors(files[name]) if name in files else [small[name]]
             archive.add(name, chunks)
         archive.finish()
+
+
+def _check_text(graph: Graph, weights: Mapping[str, Constant]) -> None:
+    """The text of the graph reads back as the same graph: no plan is written that nobody reads."""
+    text = print_graph(graph)
+    try:
+        same = print_graph(parse_graph(text, weights)) == text
+    except InvalidText as error:
+        raise InternalError(f"the graph cannot be stored: {error.message}") from error
+    if not same:
+        raise InternalError("the graph is not the same after it is stored")
 
 
 def _small_entries(plan: Plan) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ import pytest
 from fusec.errors import InternalError, InvalidPlan
 from fusec.ir import Constant, Graph, GraphBuilder, Symbol, Tensor, f32
 from fusec.ir.text import collect_weights, print_graph
-from fusec.plan import Plan, archive, read_plan, write_plan
+from fusec.plan import Plan, archive, read_plan, write, write_plan
 from fusec.plan.schema import WEIGHTS
 from tests.plan.sample import mlp, place, plan_of, with_everything, wrap
 
@@ -167,4 +167,13 @@ def test_a_plan_that_is_wrong_is_not_written(tmp_path: Path) -> None:
     plan.graph.memory = replace(plan.graph.memory, arena_bytes=0)
     with pytest.raises(InternalError, match="outside the arena"):
         write_plan(plan, path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_whose_text_nobody_can_read_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "print_graph", lambda graph: print_graph(graph) + "more")
+    with pytest.raises(InternalError, match="the graph cannot be stored: line"):
+        write_plan(with_everything(), tmp_path / "a.plan")
     assert list(tmp_path.iterdir()) == []

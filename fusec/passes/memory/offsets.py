@@ -121,9 +121,7 @@ def _place_component(buffers: list[Interval], target: int, budget: list[int]) ->
     return best
 
 
-def _portfolio(
-    buffers: list[Interval], target: int, budget: list[int]
-) -> Iterator[list[int]]:
+def _portfolio(buffers: list[Interval], target: int, budget: list[int]) -> Iterator[list[int]]:
     for best_fit, backwards in ((False, False), (True, False), (False, True), (True, True)):
         yield sweep(buffers, best_fit=best_fit, backwards=backwards)
     if _count_pairs(buffers) <= PAIRS:
