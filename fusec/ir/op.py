@@ -156,6 +156,9 @@ class Op:
                 return schema
         raise KeyError(name)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return get_op, (self.name,)
+
     def __repr__(self) -> str:
         return f"Op({self.name})"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import ml_dtypes
@@ -14,9 +15,9 @@ from fusec.ir.sym import Dim, product
 BOOL, INT, UINT, FLOAT, COMPLEX = "bool", "int", "uint", "float", "complex"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DType:
-    """An element type. ``name`` is numpy's/torch's name; ``short`` is the spelling in IR text."""
+    """An element type; each exists once. ``name`` is numpy's and torch's, ``short`` the text's."""
 
     name: str
     short: str
@@ -37,11 +38,14 @@ class DType:
         """Signed or unsigned integer; bool is not one."""
         return self.kind in (INT, UINT)
 
-    @property
+    @cached_property
     def numpy(self) -> np.dtype[Any]:
         """The numpy (or ml_dtypes) dtype that holds it."""
         extension = getattr(ml_dtypes, self.name, None)
         return np.dtype(extension if extension is not None else self.name)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return dtype, (self.name,)
 
     def __str__(self) -> str:
         return self.short

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from fusec.errors import VerificationError
+from fusec.ir.attributes import misfit
 from fusec.ir.graph import Graph, Node, Use, Value, normalize_attrs
 from fusec.ir.op import Family, Kind
-from fusec.ir.overlap import find_overwritten, samples, window
+from fusec.ir.overlap import find_overwritten, is_alias, samples, window
 from fusec.ir.storage import Storage
 from fusec.ir.sym import Dim, Expr, Symbol, evaluate, free_symbols
 from fusec.ir.text import print_node
+from fusec.ir.view_layout import misplaced
 
 Check = Callable[[Graph, Mapping[str, Symbol]], None]
 
@@ -119,6 +121,9 @@ def check_types(graph: Graph, symbols: Mapping[str, Symbol]) -> None:  # noqa: A
             if list(node.attrs) != list(node.op.defaults):
                 normalize_attrs(node.op, node.attrs)
                 _fail("attributes are not in the order of the schema", node)
+            wrong = misfit(node.op, node.attrs) if node.attrs else None
+            if wrong is not None:
+                _fail(f"attribute {wrong} does not hold {node.op.kinds[wrong].value}", node)
             types = node.op.infer([v.type for v in node.operands], node.attrs, node.graphs)
         except ValueError as error:
             _fail(str(error), node)
@@ -209,6 +214,15 @@ def _check_extent(value: Value, storage: Storage, nbytes: Dim, env: Mapping[str,
         _fail(f"the storage of %{value.name} leaves its {where}")
 
 
+def check_views(graph: Graph, symbols: Mapping[str, Symbol]) -> None:  # noqa: ARG001
+    """A view whose result stands in its operand's root is the window that the view op means."""
+    for node in graph.nodes:
+        if is_alias(node, graph.storages):
+            value = misplaced(node, graph.storages)
+            if value is not None:
+                _fail(f"%{value.name} does not stand where the view means", node)
+
+
 def check_schedule(graph: Graph, symbols: Mapping[str, Symbol]) -> None:
     """No reader of a region is scheduled after another value is written there."""
     for env in samples(symbols.values()) if graph.storages else ():
@@ -227,6 +241,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("symbols", check_symbols),
     ("bodies", check_bodies),
     ("storages", check_storages),
+    ("views", check_views),
     ("schedule", check_schedule),
 )
 

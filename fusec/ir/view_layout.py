@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from fusec.ir.graph import Node
+from fusec.ir.graph import Node, Value
 from fusec.ir.infer import same_dim
 from fusec.ir.op import Attrs
 from fusec.ir.storage import Storage
@@ -25,6 +25,31 @@ def view_storage(node: Node, operand: Storage) -> Storage | None:
     if layout is None:
         return None
     return layout(node.operands[0].type, node.results[0].type, node.attrs, operand)
+
+
+def misplaced(node: Node, storages: Mapping[Value, Storage]) -> Value | None:
+    """Of a view that is only an alias: a value whose storage is not what the view op means."""
+    result = node.results[0]
+    if node.op.name != "concat":
+        wanted = view_storage(node, storages[node.operands[0]])
+        same = wanted is not None and same_window(result.type, storages[result], wanted)
+        return None if same else result
+    axis, whole = node.attrs["axis"], storages[result]
+    offset = whole.offset
+    for part in node.operands:
+        if not same_window(part.type, storages[part], Storage(whole.root, offset, whole.strides)):
+            return part
+        offset = offset + part.type.shape[axis] * whole.strides[axis]
+    return None
+
+
+def same_window(type: Tensor, a: Storage, b: Storage) -> bool:
+    """Whether a value of this type has the same elements in both storages."""
+    if any(dim == 0 for dim in type.shape):
+        return True
+    steps = zip(type.shape, a.strides, b.strides, strict=True)
+    same_steps = all(dim == 1 or same_dim(s, t) for dim, s, t in steps)
+    return a.root == b.root and same_dim(a.offset, b.offset) and same_steps
 
 
 def is_contiguous(type: Tensor, storage: Storage) -> bool:

@@ -281,6 +281,27 @@ def view_of_overwritten() -> Graph:
     return graph
 
 
+def float_axis() -> Graph:
+    graph, (x, *_) = chain()
+    y = GraphBuilder(graph).op("cumsum", x, axis=0)
+    node_of(y).attrs = MappingProxyType({**node_of(y).attrs, "axis": np.int64(0)})
+    return graph
+
+
+def misplaced_view() -> Graph:
+    graph, (x, *_) = chain()
+    y = GraphBuilder(graph).op("reverse", x, axes=(0,))
+    place(graph, (x, "r", 0), (y, "r", 0))
+    return graph
+
+
+def misplaced_part() -> Graph:
+    graph, (x, y, *_) = chain()
+    whole = GraphBuilder(graph).op("concat", x, y, axis=0)
+    place(graph, (x, "r", 0), (y, "r", 0), (whole, "r", 0))
+    return graph
+
+
 BROKEN: list[tuple[str, Callable[[], Graph], str]] = [
     ("links", lost_link, "not linked"),
     ("links", wrong_count, "3 nodes are linked, 4"),
@@ -311,6 +332,9 @@ BROKEN: list[tuple[str, Callable[[], Graph], str]] = [
     ("storages", symbolic_past_the_end, "leaves its root"),
     ("storages", storage_of_another_graph, "another graph"),
     ("storages", root_by_another_name, "declared as q"),
+    ("types", float_axis, "attribute axis does not hold int"),
+    ("views", misplaced_view, "%reverse does not stand where"),
+    ("views", misplaced_part, "%neg does not stand where"),
     ("schedule", read_after_overwritten, "%x is read by %add"),
     ("schedule", output_overwritten, "output %neg is overwritten"),
     ("schedule", view_of_overwritten, "%reshape is read"),
@@ -347,5 +371,5 @@ def test_in_place_and_disjoint_parts_pass() -> None:
     }
     verify_graph(graph)
     graph.storages[right] = Storage("r", 2, (5, 1))
-    with pytest.raises(VerificationError, match=r"schedule: .*read"):
+    with pytest.raises(VerificationError, match=r"views: %neg.1 does not stand"):
         verify_graph(graph)
