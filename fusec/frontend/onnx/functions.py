@@ -71,7 +71,7 @@ class Functions:
         found = scope.lookup(formal)
         if found is None:
             call.invalid(f"its function does not define output {formal!r}")
-        if found.value is not None and not found.poison:
+        if found.value is not None and not found.poison and call.scope.is_main:
             call.frame.name_value(found.value, output)
         return found
 

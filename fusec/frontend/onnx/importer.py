@@ -60,7 +60,7 @@ class Importer:
     def run(self) -> Graph:
         """The IR graph; InvalidModel, UnsupportedModel or UsageError."""
         proto = self.source.proto.graph
-        scope = Scope(self.frame, self.source.opsets)
+        scope = Scope(self.frame, self.source.opsets, is_main=True)
         self.add_initializers(proto, scope)
         self._add_inputs(proto, scope)
         for value in (*scope.values, *(o for n in proto.node for o in n.output if o)):
@@ -238,7 +238,7 @@ class Importer:
         values = results if isinstance(results, tuple) else (results,)
         for output, value in zip(call.node.output, values, strict=False):
             if output and value is not None:
-                scope.frame.name_value(value, output)
+                self._name(value, output, scope)
                 imported = Imported(output, value.type, value=value, frame=scope.frame)
                 self._bind(output, imported, scope)
         missing = [o for o in call.node.output[len(values) :] if o]
@@ -246,8 +246,14 @@ class Importer:
             call.invalid(f"has no output {missing[0]!r}")
         return status
 
+    def _name(self, value: Value, name: str, scope: Scope) -> None:
+        if scope.is_main:
+            scope.frame.name_value(value, name)
+        else:
+            scope.frame.hint_value(value, scope.prefix + name)
+
     def _bind(self, name: str, value: Imported, scope: Scope) -> None:
-        if scope.outer is None and not scope.prefix:
+        if scope.is_main:
             self.annotations.check(name, value.type)
         scope.values[name] = value
 

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto
 
 from fusec.errors import InvalidModel, Unsupported, UnsupportedModel
+from fusec.frontend.onnx.names import check_names
 from fusec.frontend.onnx.tensors import Payloads
 from fusec.frontend.onnx.wire import Truncated, split
 
@@ -42,10 +43,12 @@ def from_proto(proto: ModelProto, payloads: Payloads, name: str) -> Source:
         raise InvalidModel(f"{name} is not an ONNX model: it has no graph")
     if not proto.graph.output:
         raise InvalidModel(f"{name}: the graph has no outputs")
+    check_names(proto)
     opsets = opset_versions(proto.opset_import)
+    if not opsets and proto.ir_version >= 3:
+        raise InvalidModel(f"{name} imports no operator set")
     if not opsets:
-        # Files of IR version 1 and 2 have no imports and mean version 1.
-        opsets = {"": 1}
+        opsets = {"": 1}  # what IR versions 1 and 2 mean
     default = opsets.get("", MINIMUM_OPSET)
     if default < MINIMUM_OPSET:
         reason = f"operator set {default} of the default domain; fusec reads {MINIMUM_OPSET} and up"

@@ -60,6 +60,7 @@ class Frame:
         self._literals: dict[tuple[str, bytes], Value] = {}
         self._dims: dict[Expr, Value] = {}
         self._named: set[Value] = set()
+        self._hinted: set[Value] = set()
 
     def literal(self, number: Any, dtype: DType) -> Value:
         """A rank-0 constant; made once for each number and dtype."""
@@ -80,12 +81,21 @@ class Frame:
         return known
 
     def name_value(self, value: Value, name: str) -> None:
-        """Give a value its name in the source model, unless it has one or is a literal."""
+        """Give a value its name in the main graph, which is reserved, unless it has one already."""
+        if self._is_nameable(value):
+            self._named.add(value)
+            value.name = name
+
+    def hint_value(self, value: Value, name: str) -> None:
+        """Give a value of an inlined body a name; the main graph's name still goes before it."""
+        if self._is_nameable(value) and value not in self._hinted:
+            self._hinted.add(value)
+            value.name = self.graph.fresh_name(name)
+
+    def _is_nameable(self, value: Value) -> bool:
         constant = value.constant
-        if value.node is None or value in self._named or (constant and constant.is_literal):
-            return
-        self._named.add(value)
-        value.name = name
+        is_literal = constant is not None and constant.is_literal
+        return value.node is not None and value not in self._named and not is_literal
 
     def value_of(self, source: Imported) -> Value:
         """The IR value of a source value, made where it is first needed."""
@@ -118,7 +128,8 @@ class Frame:
             fill = self.literal(contents.reshape(-1)[0], dtype)
             return self.builder.op("broadcast", fill, shape=contents.shape)
         value = self.graph.constant(Constant(contents, source.name), name=source.name)
-        self.name_value(value, source.name)
+        if source.weight:
+            self.name_value(value, source.name)
         return value
 
     def _symbolic(self, contents: Array, dtype: DType) -> Value:
@@ -164,6 +175,7 @@ class Scope:
     region: str | None = None
     origin: str | None = None
     depth: int = 0
+    is_main: bool = False
     values: dict[str, Imported] = field(default_factory=dict)
 
     def lookup(self, name: str) -> Imported | None:
