@@ -115,6 +115,7 @@ class _Chooser:
         self.share = share
         self.frontier = set(known.nodes)
         self.freed: dict[Node, int] = {}
+        self._shares: dict[Value, int] = {}
 
     def choose(self, graph: Graph) -> Selection:
         for node in graph.nodes:
@@ -142,12 +143,18 @@ class _Chooser:
             return bytes_of(node.results[0])
         total = 0
         for value in dict.fromkeys(node.operands):
-            assert value.node is not None
-            if value.use_count == 1 or (len(value.users) == 1 and not value.is_output):
-                total += self.freed[value.node]
-            elif self.share and self.known.reads_all(value):
-                total += self.freed[value.node] // len(value.users)
+            if value not in self._shares:
+                self._shares[value] = self._share(value)
+            total += self._shares[value]
         return total
+
+    def _share(self, value: Value) -> int:
+        """What each reader of a value may count as freed."""
+        assert value.node is not None
+        readers = 1 if value.use_count == 1 else len(value.users)
+        if (readers > 1 and not self.share) or not self.known.reads_all(value):
+            return 0
+        return self.freed[value.node] // readers
 
     def _is_read_outside(self, node: Node) -> bool:
         return any(

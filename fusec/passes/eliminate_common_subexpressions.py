@@ -81,33 +81,42 @@ def _exact(value: Any, kind: Kind) -> Hashable:
 
 
 class _Constants:
-    """The distinct constants so far."""
+    """The distinct constants so far: by type, and from the second of a type on by sampled bytes."""
 
     def __init__(self) -> None:
-        self._seen: dict[Hashable, list[Node]] = {}
-        self._samples: dict[Node, bytes] = {}
+        self._first: dict[Hashable, Node] = {}
+        self._alike: dict[Hashable, list[Node]] = {}
 
     def twin(self, node: Node) -> Node:
         """The first node with the same data; the node itself if it is the first."""
-        data: Constant = node.attrs["data"]
-        alike = self._seen.setdefault((data.array.dtype, data.array.shape), [])
+        array = _array(node)
+        type = (array.dtype, array.shape)
+        first = self._first.setdefault(type, node)
+        if first is node:
+            return node
+        if type not in self._alike:
+            self._alike[type] = []
+            self._alike[type, _sample(first)] = [first]
+        alike = self._alike.setdefault((type, _sample(node)), [])
         for other in alike:
-            if self._equal(node, other):
+            if array is _array(other) or same_bytes(array, _array(other)):
                 return other
         alike.append(node)
         return node
 
-    def _equal(self, a: Node, b: Node) -> bool:
-        first, second = a.attrs["data"].array, b.attrs["data"].array
-        return first is second or (self._sample(a) == self._sample(b) and same_bytes(first, second))
 
-    def _sample(self, node: Node) -> bytes:
-        found = self._samples.get(node)
-        if found is None:
-            array = node.attrs["data"].array
-            places = np.linspace(0, max(array.size - 1, 0), min(_SAMPLES, array.size))
-            found = self._samples[node] = array.flat[places.astype(np.int64)].tobytes()
-        return found
+def _array(node: Node) -> np.ndarray[Any, Any]:
+    data: Constant = node.attrs["data"]
+    return data.array
+
+
+def _sample(node: Node) -> bytes:
+    """A few elements, spread over the whole."""
+    array = _array(node)
+    if array.size <= _SAMPLES:
+        return array.tobytes()
+    places = np.linspace(0, array.size - 1, _SAMPLES).astype(np.int64)
+    return array.flat[places].tobytes()
 
 
 def same_bytes(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:

@@ -92,6 +92,23 @@ class Match:
         return value
 
 
+_CONSTANTS = frozenset({"constant"})
+_NUMBERS = _CONSTANTS | {"broadcast", "reshape"}  # what `scalar_of` looks through
+
+
+def needs(pattern: Call) -> tuple[frozenset[str], ...]:
+    """For each operand that cannot be just anything, the ops one of which must have made it."""
+    found: list[frozenset[str]] = []
+    for arg in pattern.args:
+        if isinstance(arg, Call):
+            found.append(arg.ops)
+        elif isinstance(arg, Number):
+            found.append(_NUMBERS)
+        elif arg.constant:
+            found.append(_CONSTANTS)
+    return tuple(found)
+
+
 def match_node(pattern: Call, node: Node, *, shared: bool) -> Match | None:
     """The match of the pattern at a node, or None."""
     found = Match(node)

@@ -65,7 +65,7 @@ class _Driver:
 
     def _visit(self, node: Node) -> bool:
         self.refusals.pop(node, None)
-        for rule in self.rules.of(node.op.name):
+        for rule in self.rules.of(node):
             match = rule.match(node)
             if match is None:
                 continue

@@ -23,6 +23,7 @@ from fusec.passes.pattern import (
     Predicate,
     Var,
     match_node,
+    needs,
     parse_pattern,
 )
 from fusec.tile.program import Refusal
@@ -95,6 +96,11 @@ class Rule(ABC):
     def roots(self) -> frozenset[str]:
         """Names of the ops that `match` can succeed on."""
 
+    @property
+    def needs(self) -> tuple[frozenset[str], ...]:
+        """Sets of ops, of each of which one must have made an operand: tells most nodes apart."""
+        return ()
+
     @abstractmethod
     def match(self, node: Node) -> Match | None:
         """What the left side matches at this node."""
@@ -152,6 +158,10 @@ class Equation(Rule):
     def roots(self) -> frozenset[str]:
         return self.pattern.ops
 
+    @property
+    def needs(self) -> tuple[frozenset[str], ...]:
+        return needs(self.pattern)
+
     def match(self, node: Node) -> Match | None:
         return match_node(self.pattern, node, shared=self.shared)
 
@@ -191,10 +201,14 @@ class RuleSet:
         if twice:
             raise ValueError(f"two rules are named {twice[0]!r}")
         self._by_op = {
-            op.name: tuple([rule for rule in self.rules if op.name in rule.roots])
+            op.name: tuple([(rule, rule.needs) for rule in self.rules if op.name in rule.roots])
             for op in all_ops()
         }
 
-    def of(self, op_name: str) -> tuple[Rule, ...]:
-        """The rules to try at a node of this op."""
-        return self._by_op[op_name]
+    def of(self, node: Node) -> Iterator[Rule]:
+        """The rules to try at a node, in order."""
+        rules = self._by_op[node.op.name]
+        made_by = {v.node.op.name for v in node.operands if v.node is not None} if rules else ()
+        for rule, needed in rules:
+            if not any(ops.isdisjoint(made_by) for ops in needed):
+                yield rule
