@@ -259,7 +259,9 @@ def test_unsupported_are_listed_at_once() -> None:
 
 
 def test_strings_are_refused() -> None:
-    proto = model([helper.make_node("Identity", ["x"], ["y"])], {"x": info("x", (2,), TensorProto.STRING)})
+    proto = model(
+        [helper.make_node("Identity", ["x"], ["y"])], {"x": info("x", (2,), TensorProto.STRING)}
+    )
     with pytest.raises(UnsupportedModel, match="x: graph input .*element type STRING"):
         load_model(proto)
 

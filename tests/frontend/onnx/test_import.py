@@ -154,9 +154,7 @@ def test_external_data_is_mapped(tmp_path: Path, links: bool) -> None:
     store = tmp_path / "store"
     store.mkdir()
     path = store / "m.onnx"
-    onnx.save(
-        proto, path, save_as_external_data=True, location="weights.bin", size_threshold=1024
-    )
+    onnx.save(proto, path, save_as_external_data=True, location="weights.bin", size_threshold=1024)
     if links:  # as in a cache of downloaded files
         folder = tmp_path / "snapshot"
         folder.mkdir()

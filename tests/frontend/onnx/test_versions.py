@@ -62,7 +62,13 @@ CASES: dict[str, tuple[int, str, dict[str, Array], dict[str, Array], dict[str, A
         {},
     ),
     "pad 2": (10, "Pad", {"x": X}, {}, {"pads": [0, 1, 2, -1, 0, 0, 1, 3], "value": 1.5}),
-    "pad 2 reflect": (10, "Pad", {"x": X}, {}, {"pads": [0, 0, 2, 1, 0, 0, 1, 3], "mode": "reflect"}),
+    "pad 2 reflect": (
+        10,
+        "Pad",
+        {"x": X},
+        {},
+        {"pads": [0, 0, 2, 1, 0, 0, 1, 3], "mode": "reflect"},
+    ),
     "pad 11 edge": (11, "Pad", {"x": X}, {"p": ints(0, 1, 2, 0, 1, 0, 0, 3)}, {"mode": "edge"}),
     "pad 13": (13, "Pad", {"x": X}, {"p": ints(0, 1, 2, 0, 1, 0, 0, 3), "v": np.float32(2)}, {}),
     "pad 19 wrap": (
@@ -161,9 +167,7 @@ RESIZE = [
 def test_resize_nearest(coordinate: str, nearest: str, sizes: tuple[int, int]) -> None:
     attributes = {"coordinate_transformation_mode": coordinate, "nearest_mode": nearest}
     weights = {"size": ints(2, 6, *sizes)}
-    model = one(
-        "Resize", {"x": X}, weights, opset=13, inputs=("x", "", "", "size"), **attributes
-    )
+    model = one("Resize", {"x": X}, weights, opset=13, inputs=("x", "", "", "size"), **attributes)
     assert_as_ort(model, {"x": X})
 
 
@@ -173,9 +177,7 @@ def test_resize_nearest(coordinate: str, nearest: str, sizes: tuple[int, int]) -
 def test_resize_interpolated(mode: str, coordinate: str, sizes: tuple[int, int]) -> None:
     weights = {"size": ints(2, 6, *sizes)}
     attributes = {"mode": mode, "coordinate_transformation_mode": coordinate}
-    model = one(
-        "Resize", {"x": X}, weights, opset=13, inputs=("x", "", "", "size"), **attributes
-    )
+    model = one("Resize", {"x": X}, weights, opset=13, inputs=("x", "", "", "size"), **attributes)
     assert_as_ort(model, {"x": X}, 2e-5)
 
 
@@ -183,9 +185,7 @@ def test_resize_interpolated(mode: str, coordinate: str, sizes: tuple[int, int])
 def test_resize_keeps_the_aspect_ratio(policy: str) -> None:
     weights = {"size": ints(13, 15)}
     attributes = {"axes": [2, 3], "keep_aspect_ratio_policy": policy, "mode": "linear"}
-    model = one(
-        "Resize", {"x": X}, weights, opset=18, inputs=("x", "", "", "size"), **attributes
-    )
+    model = one("Resize", {"x": X}, weights, opset=18, inputs=("x", "", "", "size"), **attributes)
     assert_as_ort(model, {"x": X}, 2e-5)
 
 
