@@ -10,6 +10,8 @@ import numpy as np
 
 from fusec.ir.types import DType, Tensor, from_numpy
 
+_SMALL = 16  # elements up to which the data itself is hashed and compared
+
 
 class Constant:
     """Data of a ``constant`` node. Treat the array as read-only; it may be a memory map.
@@ -57,11 +59,15 @@ class Constant:
             return NotImplemented
         if self.array is other.array:
             return True
-        same = self.array.dtype == other.array.dtype and self.array.shape == other.array.shape
-        return same and self.digest == other.digest
+        if self.array.dtype != other.array.dtype or self.array.shape != other.array.shape:
+            return False
+        if self.array.size <= _SMALL:
+            return self.array.tobytes() == other.array.tobytes()
+        return self.digest == other.digest
 
     def __hash__(self) -> int:
-        return hash((self.array.dtype.name, self.array.shape))
+        data = self.array.tobytes() if self.array.size <= _SMALL else b""
+        return hash((self.array.dtype.name, self.array.shape, data))
 
     def __repr__(self) -> str:
         return f"Constant({self.type}, name={self.name!r})"

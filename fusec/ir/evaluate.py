@@ -191,8 +191,10 @@ def _check_range(symbol: Symbol, env: Mapping[str, int]) -> None:
         raise UsageError(f"{symbol.name} = {value} is not in its range {symbol.lo}..{high}")
     if value % symbol.divisor:
         raise UsageError(f"{symbol.name} = {value} is not a multiple of {symbol.divisor}")
-    if symbol.below is not None and value >= evaluate(symbol.below, env):
-        raise UsageError(f"{symbol.name} = {value} is not below {symbol.below}")
+    limit = symbol.below
+    known = limit is not None and all(s.name in env for s in free_symbols(limit))
+    if limit is not None and known and value >= evaluate(limit, env):
+        raise UsageError(f"{symbol.name} = {value} is not below {limit}")
 
 
 def _check_shape(value: Value, shape: tuple[int, ...], env: Mapping[str, int]) -> None:

@@ -11,7 +11,7 @@ from itertools import product
 
 from fusec.ir.graph import Graph, Node, Value
 from fusec.ir.storage import Storage
-from fusec.ir.sym import Symbol, evaluate
+from fusec.ir.sym import Symbol, evaluate, free_symbols
 from fusec.ir.types import Tensor
 
 _ENUMERATED = 1 << 16  # elements of two regions that are compared one by one
@@ -105,19 +105,29 @@ def _bytes(w: Window) -> set[int]:
 
 def samples(symbols: Iterable[Symbol]) -> list[dict[str, int]]:
     """A few assignments of the symbols: all at their lowest, at small, at their highest values."""
-    symbols = list(symbols)
+    symbols = _limits_first(list(symbols))
     found: list[dict[str, int]] = []
     for pick in (0, 3, 1 << 20):
         env: dict[str, int] = {}
         for symbol in symbols:
             top = symbol.lo + 8 * symbol.divisor if symbol.hi is None else symbol.hi
             value = min(symbol.lo + pick * symbol.divisor, top)
-            if symbol.below is not None:
+            if symbol.below is not None and all(s.name in env for s in free_symbols(symbol.below)):
                 limit = evaluate(symbol.below, env) - 1
                 value = max(symbol.lo, min(value, limit // symbol.divisor * symbol.divisor))
             env[symbol.name] = value
         if env not in found:
             found.append(env)
+    return found
+
+
+def _limits_first(symbols: list[Symbol]) -> list[Symbol]:
+    """Symbols after those that limit them."""
+    found: list[Symbol] = []
+    for symbol in symbols:
+        limits = () if symbol.below is None else free_symbols(symbol.below)
+        found.extend([s for s in limits if s in symbols and s not in found])
+        found.extend([symbol] if symbol not in found else [])
     return found
 
 

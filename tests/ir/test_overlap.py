@@ -55,7 +55,7 @@ def test_samples_keep_to_the_declared_ranges() -> None:
     n = Symbol("n", 2, 64, 2)
     k = Symbol("k", 0, None, 1, n.expr)
     free = Symbol("m", 1, None, 4)
-    found = samples([n, k, free])
+    found = samples([k, free, n])
     assert len(found) == 3
     for env in found:
         assert 2 <= env["n"] <= 64
