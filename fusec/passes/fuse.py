@@ -133,7 +133,6 @@ def _materialize_outputs(graph: Graph) -> bool:
 def _copy(graph: Graph, value: Value) -> Value:
     body = Graph("body")
     source = body.add_input("in0", value.type)
-    body.symbols.update(graph.symbols)
     body.set_outputs(
         [body.create("reshape", [source], {"shape": value.type.shape}, names=["copy"]).result]
     )

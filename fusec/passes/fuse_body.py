@@ -83,15 +83,9 @@ def build_body(group: Boundary) -> Graph:
             types=[r.type for r in node.results],
         )
         copies.update(zip(node.results, copy.results, strict=True))
-        _copy_symbols(node, body)
     body.set_outputs([copies[v] for v in group.outputs])
     body.output_names = [v.name for v in body.outputs]
     return body
-
-
-def _copy_symbols(node: Node, body: Graph) -> None:
-    if node.graph is not None and node.graph.symbols:
-        body.symbols.update(node.graph.symbols)
 
 
 def origins_of(nodes: Iterable[Node]) -> tuple[str, ...]:
