@@ -5,9 +5,11 @@ Between two passes it verifies, times, counts, records what changed, and calls t
 
 from __future__ import annotations
 
+import gc
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -122,8 +124,9 @@ class PassManager:
         if self.verify:
             verify_graph(graph)
         records = []
+        snapshot = Snapshot(graph)
         for one in self.passes:
-            record = self._run(one, graph)
+            record, snapshot = self._run(one, graph, snapshot)
             records.append(record)
             if record.changed and self.check is not None:
                 self.check(graph, one.name)
@@ -131,11 +134,12 @@ class PassManager:
                 self.observe(graph, record)
         return Trace(tuple(records))
 
-    def _run(self, one: Pass, graph: Graph) -> PassRecord:
-        before, nodes_before = Snapshot(graph), count_nodes(graph)
+    def _run(self, one: Pass, graph: Graph, before: Snapshot) -> tuple[PassRecord, Snapshot]:
+        nodes_before = count_nodes(graph)
         context = Context(one.name, self.options)
         start = time.perf_counter()
-        changed = one.run(graph, context)
+        with _frozen_heap():
+            changed = one.run(graph, context)
         seconds = time.perf_counter() - start
         after = Snapshot(graph)
         if self.verify:
@@ -143,16 +147,9 @@ class PassManager:
         if changed:
             context.recorder.complete(one.name, before, after)
             self._verify(one, graph)
-        return PassRecord(
-            one.name,
-            one.options,
-            changed,
-            nodes_before,
-            count_nodes(graph),
-            tuple(context.changes),
-            tuple(context.remarks),
-            seconds,
-        )
+        counts = nodes_before, count_nodes(graph)
+        found = tuple(context.changes), tuple(context.remarks)
+        return PassRecord(one.name, one.options, changed, *counts, *found, seconds), after
 
     def _verify(self, one: Pass, graph: Graph) -> None:
         if not self.verify:
@@ -161,6 +158,23 @@ class PassManager:
             verify_graph(graph)
         except VerificationError as error:
             raise VerificationError(f"after pass {one.name}: {error.message}") from error
+
+
+@contextmanager
+def _frozen_heap() -> Iterator[None]:
+    """Spare what exists from the garbage collector's scans.
+
+    A pass makes many small objects beside a large graph; scanning the graph again and again would
+    make passes slower than linear.
+    """
+    if gc.get_freeze_count():
+        yield  # somebody else froze the heap: it is theirs to thaw
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def count_nodes(graph: Graph) -> int:
