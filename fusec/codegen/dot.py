@@ -103,7 +103,7 @@ def _multiply_sum(emitter: Emitter, statement: Dot) -> str:
             text = _zero_outside(emitter, tile, statement.axis) + suffix(tile.dims, joint)
         else:
             text = typed_scalar(tile.value, tile.dtype)
-        sides.append(cast(text, tile.dtype, statement.dtype))
+        sides.append(cast(text, tile.dtype, statement.dtype, emitter.helpers))
     product = f"{sides[0]} * {sides[1]}"
     if statement.axis not in joint:
         return product

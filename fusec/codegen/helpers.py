@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-MODULES = ("combine", "integer", "float32", "float64")
+MODULES = ("combine", "integer", "float32", "float64", "float8")
 
 
 @dataclass(frozen=True)

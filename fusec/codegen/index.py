@@ -157,7 +157,7 @@ class IndexPrinter:
 
 
 def whole_divisors_below(x: Dim, divisor: Dim) -> int:
-    """How many divisors lift ``x`` to zero or more: Triton's ``//`` and ``%`` truncate, ours floor."""
+    """How many divisors lift ``x`` to 0 or more: Triton's ``//`` and ``%`` truncate, ours floor."""
     low = bounds(x)[0]
     if low is None or low >= 0 or not isinstance(divisor, int) or prove_nonneg(x):
         return 0

@@ -106,12 +106,15 @@ def _function(source: str, entry: str) -> Callable[..., None]:
 def _pointer(tensor: torch.Tensor) -> Any:
     """The tensor's address as a Triton pointer."""
     import numpy as np
+    import torch
     import triton.language as tl
     from triton.runtime.interpreter import TensorHandle
     from triton.runtime.jit import mangle_type
 
     if tensor.device.type != "cpu":
         raise ValueError("the interpreter runs on CPU tensors")
+    if tensor.is_floating_point() and tensor.itemsize == 1:
+        tensor = tensor.view(torch.uint8)  # kernels hold float8 as bits
     kind = tl.str_to_ty(mangle_type(tensor), None)
     handle = TensorHandle(np.array([tensor.data_ptr()], dtype=np.uint64), kind)
     return tl.tensor(handle, kind)

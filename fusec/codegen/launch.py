@@ -32,13 +32,21 @@ def launch_cuda(
     """
     check_config(program, config, symbols)
     buffers = (*program.operands, *program.results)
-    arguments: list[Any] = [tensors[b.name] for b in buffers]
+    arguments: list[Any] = [_bits(tensors[b.name]) for b in buffers]
     arguments += [symbols[s.name] for s in program.symbols]
     tiles = {a.block: config.tile(a.name) for a in program.axes if a.is_vector}
     options = compile_options(resolve("native"), config)
     with LOCK:
         function = _function(print_kernel(program, name), name)
         function[(grid_count(program, config, symbols),)](*arguments, **tiles, **options)
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    """Kernels hold float8 as bits."""
+    import torch
+
+    is_float8 = tensor.is_floating_point() and tensor.itemsize == 1
+    return tensor.view(torch.uint8) if is_float8 else tensor
 
 
 @lru_cache(maxsize=4096)

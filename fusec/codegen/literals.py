@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from fusec.codegen.names import tl
 from fusec.ir.types import DType
 
@@ -44,6 +46,8 @@ def typed_scalar(value: Scalar, dtype: DType) -> str:
 def _bare(value: Scalar, dtype: DType) -> str:
     if dtype.kind == "bool":
         return str(bool(value))
+    if dtype.is_float and dtype.bits == 8:  # held as bits
+        return str(int(np.asarray(value, dtype.numpy).view(np.uint8)))
     return _number(float(value)) if dtype.is_float else str(int(value))
 
 

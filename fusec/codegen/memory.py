@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import isfinite
 
-from fusec.codegen.cast import cast
+from fusec.codegen.cast import cast, is_float8
 from fusec.codegen.emitter import Emitter, Tile
-from fusec.codegen.literals import literal_value
+from fusec.codegen.literals import literal_value, typed_scalar
 from fusec.codegen.names import tl
 from fusec.ir.sym import Dim
 from fusec.ir.types import DType
@@ -40,13 +40,13 @@ def emit_load(emitter: Emitter, statement: Load) -> None:
     if mask:
         fill = 0 if statement.fill is None else statement.fill
         arguments += [f"mask={mask}", f"other={_fill(fill, held)}"]
-    text = cast(f"tl.load({', '.join(arguments)})", held, statement.dtype)
+    text = cast(f"tl.load({', '.join(arguments)})", held, statement.dtype, emitter.helpers)
     emitter.line(f"{emitter.declare(statement)} = {text}")
 
 
 def _fill(value: bool | int | float, held: DType) -> str:
     """``other`` is converted to the element type; only float64 could lose bits on the way."""
-    if held.name == "float64":
+    if held.name == "float64" or is_float8(held):
         return literal_value(value, held)
     if not held.is_float:
         return str(int(value))
@@ -61,9 +61,9 @@ def emit_store(emitter: Emitter, statement: Store) -> None:
     dims = emitter.dims_of((*dims, *tile.dims))
     value = emitter.use(statement.arg, dims)
     if tile.value is not None and tile.dtype != held:
-        value = f"tl.full((), {value}, {tl(tile.dtype)})"
+        value = typed_scalar(tile.value, tile.dtype)
     arguments = [_pointer(emitter, statement.buffer, statement.offset, dims)]
-    arguments.append(cast(value, tile.dtype, held))
+    arguments.append(cast(value, tile.dtype, held, emitter.helpers))
     mask = emitter.mask(statement.bounds, dims)
     if mask:
         arguments.append(f"mask={mask}")

@@ -13,10 +13,10 @@ _TRITON = {
     "bool": "int1",
     "int4": "int8",  # sub-byte integers are stored one to a byte
     "uint4": "uint8",
-    "float8_e4m3fn": "float8e4nv",
-    "float8_e4m3fnuz": "float8e4b8",
-    "float8_e5m2": "float8e5",
-    "float8_e5m2fnuz": "float8e5b16",
+    "float8_e4m3fn": "uint8",  # float8 is held as its bits
+    "float8_e4m3fnuz": "uint8",
+    "float8_e5m2": "uint8",
+    "float8_e5m2fnuz": "uint8",
 }
 
 _SIGNATURE = {
@@ -25,10 +25,6 @@ _SIGNATURE = {
     "bfloat16": "bf16",
     "float32": "fp32",
     "float64": "fp64",
-    "float8e4nv": "fp8e4nv",
-    "float8e4b8": "fp8e4b8",
-    "float8e5": "fp8e5",
-    "float8e5b16": "fp8e5b16",
 }
 
 

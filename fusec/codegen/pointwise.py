@@ -37,16 +37,16 @@ class Call:
     def tile(self, at: int) -> str:
         """Operand ``at`` as a tile or typed scalar: good as a function's argument."""
         value, dtype = self.literal(at), self.dtype_of(at)
-        if value is not None and self.is_constant:
+        widen = self.dtype != self.source and dtype == self.source
+        if value is not None and (self.is_constant or widen):
             text = typed_scalar(value, dtype)
         else:
             text = self.emitter.use(self.names[at], self.target)
-        widen = self.dtype != self.source and dtype == self.source
-        return f"{text}.to({tl(self.dtype)})" if widen and value is None else text
+        return cast(text, dtype, self.dtype, self.emitter.helpers) if widen else text
 
     def side(self, at: int) -> str:
         """Operand ``at`` beside an operator: plain if a literal beside a tile."""
-        if self.literal(at) is None or self.is_constant:
+        if self.literal(at) is None or self.is_constant or self.dtype != self.source:
             return self.tile(at)
         return self.emitter.operand(self.names[at], self.target)
 
@@ -106,7 +106,35 @@ def _extremum(name: str) -> Emit:
 def _divide(c: Call) -> str:
     if c.dtype == f32:
         return f"tl.div_rn({c.tile(0)}, {c.tile(1)})"
-    return f"{c.side(0)} {'/' if c.dtype.is_float else '//'} {c.side(1)}"
+    return f"{c.side(0)} / {c.side(1)}" if c.dtype.is_float else _integer("//", "divide")(c)
+
+
+def _integer(symbol: str, helper: str) -> Emit:
+    """Division by a literal as it stands; else by a helper that defines it for 0 and -1."""
+
+    def emit(c: Call) -> str:
+        if c.literal(1) not in (None, 0, -1):
+            return f"{c.side(0)} {symbol} {c.side(1)}"
+        sign = "unsigned" if c.dtype.kind == "uint" else "signed"
+        return f"{c.emitter.helpers.use(f'{helper}_{sign}')}({c.tile(0)}, {c.tile(1)})"
+
+    return emit
+
+
+def _shift(symbol: str) -> Emit:
+    """As if shifted one by one: by the width or more, nothing but the sign is left."""
+
+    def emit(c: Call) -> str:
+        by, last = c.literal(1), c.dtype.bits - 1
+        if by is not None and 0 <= by <= last:
+            return f"{c.side(0)} {symbol} {c.side(1)}"
+        x, n = c.tile(0), c.tile(1)
+        inside = f"tl.where({n} <= {last}, {n}, {typed_scalar(last, c.dtype)})"
+        if symbol == ">>" and c.dtype.kind == "int":
+            return f"{x} >> {inside}"
+        return f"tl.where({n} <= {last}, {x} {symbol} {inside}, {typed_scalar(0, c.dtype)})"
+
+    return emit
 
 
 def _reciprocal(c: Call) -> str:
@@ -118,15 +146,15 @@ def _sqrt(c: Call) -> str:
 
 
 def _remainder(c: Call) -> str:
-    return _helper("fmod")(c) if c.dtype.is_float else f"{c.side(0)} % {c.side(1)}"
+    return _helper("fmod")(c) if c.dtype.is_float else _integer("%", "remainder")(c)
 
 
 def _modulo(c: Call) -> str:
     if c.dtype.is_float:
         return _helper("floor_mod")(c)
     if c.dtype.kind == "uint":
-        return f"{c.side(0)} % {c.side(1)}"
-    return f"{c.emitter.helpers.use('floor_mod')}({c.tile(0)}, {c.tile(1)})"
+        return _remainder(c)
+    return f"{c.emitter.helpers.use('floor_mod_signed')}({c.tile(0)}, {c.tile(1)})"
 
 
 def _power(c: Call) -> str:
@@ -139,10 +167,17 @@ def _power(c: Call) -> str:
     if c.dtype.is_float and c.dtype_of(1) == c.dtype:
         return _helper("pow")(c)
     if c.dtype.is_float or c.dtype_of(1).is_float:
-        wide = (cast(base, c.dtype, f64), cast(c.tile(1), c.dtype_of(1), f64))
-        return cast(f"{c.emitter.helpers.use('pow_f64')}({wide[0]}, {wide[1]})", f64, c.dtype)
+        helpers = c.emitter.helpers
+        wide = cast(base, c.dtype, f64, helpers), cast(c.tile(1), c.dtype_of(1), f64, helpers)
+        power = f"{helpers.use('pow_f64')}({wide[0]}, {wide[1]})"
+        return cast(power, f64, c.dtype, helpers)
     name = "power_unsigned" if c.dtype.kind == "uint" else "power_signed"
     return f"{c.emitter.helpers.use(name)}({base}, {c.tile(1)})"
+
+
+def _negative(c: Call) -> str:
+    # Triton's minus subtracts from 0, which loses the sign of zero.
+    return f"{c.side(0)} * -1.0" if c.dtype.is_float else f"-{c.side(0)}"
 
 
 def _sign(c: Call) -> str:
@@ -166,9 +201,15 @@ def _is_inf(c: Call) -> str:
     return f'{x} == float("{"" if positive else "-"}inf")'
 
 
+def _not(c: Call) -> str:
+    if c.dtype.kind == "uint":  # the interpreter has no ~ for these
+        return f"{c.side(0)} ^ {2**c.dtype.bits - 1}"
+    return f"~{c.side(0)}"
+
+
 def _cast(c: Call) -> str:
     saturate = bool(c.attrs.get("saturate", False))
-    return cast(c.tile(0), c.dtype, c.result, saturate=saturate)
+    return cast(c.tile(0), c.dtype, c.result, c.emitter.helpers, saturate=saturate)
 
 
 def _select(c: Call) -> str:
@@ -176,7 +217,7 @@ def _select(c: Call) -> str:
 
 
 EMITTERS: dict[str, Emit] = {
-    "neg": lambda c: f"-{c.side(0)}",
+    "neg": _negative,
     "abs": _absolute,
     "sign": _sign,
     "floor": _whole(_function("floor")),
@@ -207,9 +248,9 @@ EMITTERS: dict[str, Emit] = {
     "sigmoid": _helper("sigmoid"),
     "is_nan": lambda c: f"{c.side(0)} != {c.side(0)}",
     "is_inf": _is_inf,
-    "not": lambda c: f"~{c.side(0)}",
+    "not": _not,
     "cast": _cast,
-    "bitcast": lambda c: bitcast(c.tile(0), c.result),
+    "bitcast": lambda c: bitcast(c.tile(0), c.dtype, c.result),
     "add": _by_kind("|", _operator("+")),
     "sub": _by_kind("^", _operator("-")),
     "mul": _by_kind("&", _operator("*")),
@@ -223,8 +264,8 @@ EMITTERS: dict[str, Emit] = {
     "and": _operator("&"),
     "or": _operator("|"),
     "xor": _operator("^"),
-    "shift_left": _operator("<<"),
-    "shift_right": _operator(">>"),
+    "shift_left": _shift("<<"),
+    "shift_right": _shift(">>"),
     "eq": _operator("=="),
     "ne": _operator("!="),
     "lt": _operator("<"),
@@ -234,7 +275,7 @@ EMITTERS: dict[str, Emit] = {
     "select": _select,
 }
 
-_ANY_FLOAT = frozenset({"cast", "bitcast", "select", "is_nan", "neg"})
+_ANY_FLOAT = frozenset({"cast", "bitcast", "select"})
 
 
 def emit_apply(emitter: Emitter, statement: Apply) -> None:
@@ -248,6 +289,6 @@ def emit_apply(emitter: Emitter, statement: Apply) -> None:
         Call(emitter, statement.args, dims, dtype, source, result, attrs)
     )
     if small and result == source:
-        text = cast(f"({text})", f32, result)
+        text = cast(f"({text})", f32, result, emitter.helpers)
     name = emitter.declare(statement)
     emitter.line(f"{name} = {text}")

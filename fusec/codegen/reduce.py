@@ -77,7 +77,7 @@ def _masked_value(emitter: Emitter, statement: Reduce, target: Dims) -> str:
     """The operand at full shape in the accumulator's dtype, neutral outside of the axis."""
     dtype = statement.dtype
     value = emitter.full(statement.arg, target)
-    value = cast(value, emitter.tiles[statement.arg].dtype, dtype)
+    value = cast(value, emitter.tiles[statement.arg].dtype, dtype, emitter.helpers)
     if not emitter.is_masked(statement.axis):
         return value
     neutral = literal_value(KINDS[kind_of(statement)].neutral(dtype), dtype)

@@ -44,7 +44,7 @@ def tanh_f32(x: Tile) -> Tile:
     p = p * z - 5.37397155531e-2
     p = p * z + 1.33314422036e-1
     p = p * z - 3.33332819422e-1
-    near = p * z * x + x
+    near = x * (p * z + 1.0)
     far = 1.0 - tl.div_rn(2.0, tl.exp(2.0 * a) + 1.0)
     return tl.where(a < 0.625, near, with_sign_f32(far, x))
 
@@ -59,7 +59,7 @@ def expm1_f32(x: Tile) -> Tile:
     p = p * x + 4.1666667e-2
     p = p * x + 1.6666667e-1
     p = p * x + 0.5
-    near = p * x * x + x
+    near = x * (p * x + 1.0)
     return tl.where(tl.abs(x) < 0.5, near, tl.exp(x) - 1.0)
 
 

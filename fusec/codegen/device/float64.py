@@ -15,8 +15,9 @@ Tile = Any
 
 @triton.jit
 def with_sign_f64(magnitude: Tile, sign: Tile) -> Tile:
+    # Not -a: Triton subtracts from 0, and 0 - 0 is not -0.
     a = tl.abs(magnitude)
-    return tl.where(sign.to(tl.int64, bitcast=True) < 0, -a, a)
+    return tl.where(sign.to(tl.int64, bitcast=True) < 0, a * -1.0, a)
 
 
 @triton.jit
@@ -50,7 +51,7 @@ def expm1_f64(x: Tile) -> Tile:
     p = p * x + 4.1666666666666664e-2
     p = p * x + 1.6666666666666666e-1
     p = p * x + 0.5
-    near = p * x * x + x
+    near = x * (p * x + 1.0)
     return tl.where(tl.abs(x) < 0.35, near, tl.exp(x) - 1.0)
 
 
@@ -174,17 +175,31 @@ def tan_f64(x: Tile) -> Tile:
 
 
 @triton.jit
+def small_power_f64(a: Tile, y: Tile) -> Tile:
+    # Whole exponents below 64 by squaring: powers of small integers are exact.
+    n = tl.abs(y).to(tl.int64)
+    result = tl.where(a == a, tl.full((), 1.0, tl.float64), a)
+    power = a
+    for _ in tl.static_range(6):
+        result = tl.where((n & 1) != 0, result * power, result)
+        power = power * power
+        n = n >> 1
+    return tl.where(y < 0, 1.0 / result, result)
+
+
+@triton.jit
 def pow_f64(x: Tile, y: Tile) -> Tile:
     a = tl.abs(x)
     whole = tl.floor(y) == y
     half = y * 0.5
     odd = whole & (tl.floor(half) != half)
     size = tl.exp2(y * tl.log2(a))
+    size = tl.where(whole & (tl.abs(y) < 64.0), small_power_f64(a, y), size)
     # NaN only where C's pow has it: pow(1, y) and pow(x, 0) are 1 even for NaN.
     one = tl.full((), 1.0, tl.float64)
     size = tl.where((x == 1.0) | (y == 0) | ((a == 1.0) & whole), one, size)
     size = tl.where((x < 0) & (x > float("-inf")) & (whole == 0), float("nan"), size)
-    return tl.where(odd & (x.to(tl.int64, bitcast=True) < 0), -size, size)
+    return tl.where(odd & (x.to(tl.int64, bitcast=True) < 0), size * -1.0, size)
 
 
 @triton.jit

@@ -11,8 +11,32 @@ Tile = Any
 
 
 @triton.jit
-def floor_mod(a: Tile, b: Tile) -> Tile:
-    r = a % b
+def divide_signed(a: Tile, b: Tile) -> Tile:
+    # By zero: 0. By -1: the negative, which wraps; the division might trap.
+    safe = tl.where((b == 0) | (b == -1), (b & 0) + 1, b)
+    quotient = tl.where(b == -1, -a, a // safe)
+    return tl.where(b == 0, a & 0, quotient)
+
+
+@triton.jit
+def divide_unsigned(a: Tile, b: Tile) -> Tile:
+    return tl.where(b == 0, a & 0, a // tl.where(b == 0, (b & 0) + 1, b))
+
+
+@triton.jit
+def remainder_signed(a: Tile, b: Tile) -> Tile:
+    safe = tl.where((b == 0) | (b == -1), (b & 0) + 1, b)
+    return a % safe
+
+
+@triton.jit
+def remainder_unsigned(a: Tile, b: Tile) -> Tile:
+    return a % tl.where(b == 0, (b & 0) + 1, b)
+
+
+@triton.jit
+def floor_mod_signed(a: Tile, b: Tile) -> Tile:
+    r = remainder_signed(a, b)
     return tl.where((r != 0) & ((r < 0) != (b < 0)), r + b, r)
 
 
@@ -22,7 +46,7 @@ def power_signed(base: Tile, exponent: Tile) -> Tile:
     n = tl.where(exponent < 0, exponent & 1, exponent)
     result = (base & 0) + 1
     power = base
-    for _ in tl.static_range(63):
+    for _ in tl.static_range(64):
         result = tl.where((n & 1) != 0, result * power, result)
         power = power * power
         n = n >> 1
@@ -31,11 +55,11 @@ def power_signed(base: Tile, exponent: Tile) -> Tile:
 
 @triton.jit
 def power_unsigned(base: Tile, exponent: Tile) -> Tile:
-    n = exponent
+    n = tl.where(exponent < 0, exponent & 1, exponent)
     result = (base & 0) + 1
     power = base
     for _ in tl.static_range(64):
         result = tl.where((n & 1) != 0, result * power, result)
         power = power * power
         n = n >> 1
-    return result
+    return tl.where((exponent < 0) & (base != 1), base & 0, result)
