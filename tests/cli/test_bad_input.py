@@ -8,6 +8,7 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -139,24 +140,22 @@ def test_output_onto_the_model(invoke: Invoke, small_model: Path, tmp_path: Path
     assert model.read_bytes() == small_model.read_bytes()
 
 
-class FullDisk(io.RawIOBase):
-    """Takes some bytes, then there is no space left."""
+class FullDisk(io.FileIO):
+    """Takes a thousand bytes, then there is no space left."""
 
-    def writable(self) -> bool:
-        return True
+    taken = 0
 
-    def write(self, data: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def write(self, data: Any) -> int:
+        self.taken += memoryview(data).nbytes
+        if self.taken > 1000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)
 
 
 def test_full_disk(
     invoke: Invoke, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(handle: int, *_: object, **__: object) -> io.BufferedWriter:
-        os.close(handle)
-        return io.BufferedWriter(FullDisk())
-
-    monkeypatch.setattr("fusec.plan.atomic.os.fdopen", full)
+    monkeypatch.setattr("fusec.plan.atomic.os.fdopen", lambda handle, *_: FullDisk(handle, "w+"))
     done = invoke("optimize", small_model, "-o", tmp_path / "a.plan")
     assert_refused(done, ENVIRONMENT, "a.plan", "No space left")
     assert os.listdir(tmp_path) == []
