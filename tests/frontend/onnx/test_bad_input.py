@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,7 +19,7 @@ from tests.frontend.onnx.harness import info, model
 Make = Callable[[Path], object]
 
 
-def relu(**more: object) -> onnx.NodeProto:
+def relu(**more: Any) -> onnx.NodeProto:
     return helper.make_node("Relu", ["x"], ["y"], name="act", **more)
 
 
@@ -262,7 +263,7 @@ def test_strings_are_refused() -> None:
     proto = model(
         [helper.make_node("Identity", ["x"], ["y"])], {"x": info("x", (2,), TensorProto.STRING)}
     )
-    with pytest.raises(UnsupportedModel, match="x: graph input .*element type STRING"):
+    with pytest.raises(UnsupportedModel, match=r"x: graph input .*element type STRING"):
         load_model(proto)
 
 
@@ -283,7 +284,7 @@ def test_corrupt_bytes_never_crash() -> None:
 
 def test_every_truncation_is_an_error_of_ours() -> None:
     data = good().SerializeToString()
-    for size in [*range(0, 200), *range(len(data) - 100, len(data))]:
+    for size in [*range(200), *range(len(data) - 100, len(data))]:
         with pytest.raises(InvalidModel):
             load_model(data[:size])
 

@@ -200,7 +200,7 @@ def test_constant_forms(form: str) -> None:
     ]
     proto, feeds = model(nodes, {"x": (3,)}), {"x": data(3)}
     if form == "sparse_value":  # ONNX Runtime's constant folding has it only
-        assert_same(run(imported(proto), feeds), [feeds["x"] + np.float32([0, 2.5, 0])])
+        assert_same(run(imported(proto), feeds), [feeds["x"] + np.array([0, 2.5, 0], np.float32)])
         return
     assert_as_ort(proto, feeds)
 

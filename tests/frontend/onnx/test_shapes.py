@@ -292,7 +292,7 @@ def test_inputs_given_as_constants() -> None:
     proto = model(
         [node("Tile", "x r", "y")], {"x": (2, 3), "r": info("r", (2,), TensorProto.INT64)}
     )
-    with pytest.raises(UnsupportedModel, match="n_y: Tile .*repeats depends on input data"):
+    with pytest.raises(UnsupportedModel, match=r"n_y: Tile .*repeats depends on input data"):
         load_model(proto)
     graph = imported(proto, constants={"r": ints(2, 1)})
     assert [str(v.type) for v in (*graph.inputs, *graph.outputs)] == ["f32[2, 3]", "f32[4, 3]"]
@@ -300,6 +300,6 @@ def test_inputs_given_as_constants() -> None:
 
 def test_open_sizes_that_may_not_fit_are_refused_not_invalid() -> None:
     proto = model([node("Add", "x z", "y")], {"x": ("n", 2), "z": ("m", 2)})
-    with pytest.raises(UnsupportedModel, match="n_y: Add .*n and m do not broadcast"):
+    with pytest.raises(UnsupportedModel, match=r"n_y: Add .*n and m do not broadcast"):
         load_model(proto)
     assert ops(load_model(proto, dims={"n": 3, "m": 3})) == ["add"]

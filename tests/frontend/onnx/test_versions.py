@@ -21,6 +21,10 @@ def ints(*values: int) -> Array:
     return np.array(values, np.int64)
 
 
+def scalar(value: float) -> Array:
+    return np.array(value, np.float32)
+
+
 def floats(*values: float) -> Array:
     return np.array(values, np.float32)
 
@@ -32,7 +36,7 @@ ROW = data(3, 4, 5)
 CASES: dict[str, tuple[int, str, dict[str, Array], dict[str, Array], dict[str, Any]]] = {
     "clip 6": (10, "Clip", {"x": X}, {}, {"min": -0.5, "max": 0.25}),
     "clip 6, one limit": (10, "Clip", {"x": X}, {}, {"max": 0.25}),
-    "clip 11": (11, "Clip", {"x": X}, {"low": np.float32(-0.5), "high": np.float32(1)}, {}),
+    "clip 11": (11, "Clip", {"x": X}, {"low": scalar(-0.5), "high": scalar(1)}, {}),
     "softmax 1 flattens": (12, "Softmax", {"x": ROW}, {}, {"axis": 1}),
     "softmax 1 default axis": (9, "Softmax", {"x": ROW}, {}, {}),
     "softmax 13": (13, "Softmax", {"x": ROW}, {}, {"axis": 1}),
@@ -41,7 +45,7 @@ CASES: dict[str, tuple[int, str, dict[str, Array], dict[str, Array], dict[str, A
     "hardmax 1": (12, "Hardmax", {"x": ROW}, {}, {"axis": 1}),
     "hardmax 13": (13, "Hardmax", {"x": ROW}, {}, {"axis": 1}),
     "dropout 7": (7, "Dropout", {"x": X}, {}, {"ratio": 0.4}),
-    "dropout 12": (12, "Dropout", {"x": X}, {"ratio": np.float32(0.4)}, {}),
+    "dropout 12": (12, "Dropout", {"x": X}, {"ratio": scalar(0.4)}, {}),
     "upsample 7": (7, "Upsample", {"x": X}, {}, {"scales": [1.0, 1.0, 2.0, 3.0]}),
     "upsample 9": (9, "Upsample", {"x": X}, {"s": floats(1, 1, 2.5, 2)}, {}),
     "upsample 9 linear": (
@@ -70,12 +74,12 @@ CASES: dict[str, tuple[int, str, dict[str, Array], dict[str, Array], dict[str, A
         {"pads": [0, 0, 2, 1, 0, 0, 1, 3], "mode": "reflect"},
     ),
     "pad 11 edge": (11, "Pad", {"x": X}, {"p": ints(0, 1, 2, 0, 1, 0, 0, 3)}, {"mode": "edge"}),
-    "pad 13": (13, "Pad", {"x": X}, {"p": ints(0, 1, 2, 0, 1, 0, 0, 3), "v": np.float32(2)}, {}),
+    "pad 13": (13, "Pad", {"x": X}, {"p": ints(0, 1, 2, 0, 1, 0, 0, 3), "v": scalar(2)}, {}),
     "pad 19 wrap": (
         19,
         "Pad",
         {"x": X},
-        {"p": ints(2, 1, 3, 2), "v": np.float32(0), "a": ints(2, -1)},
+        {"p": ints(2, 1, 3, 2), "v": scalar(0), "a": ints(2, -1)},
         {"mode": "wrap"},
     ),
     "squeeze 1": (12, "Squeeze", {"x": data(2, 1, 3, 1)}, {}, {"axes": [1, -1]}),
@@ -165,7 +169,7 @@ RESIZE = [
 @pytest.mark.parametrize("sizes", [(9, 14), (18, 5), (1, 20), (27, 7)])
 @pytest.mark.parametrize(("coordinate", "nearest"), RESIZE)
 def test_resize_nearest(coordinate: str, nearest: str, sizes: tuple[int, int]) -> None:
-    attributes = {"coordinate_transformation_mode": coordinate, "nearest_mode": nearest}
+    attributes: Any = {"coordinate_transformation_mode": coordinate, "nearest_mode": nearest}
     weights = {"size": ints(2, 6, *sizes)}
     model = one("Resize", {"x": X}, weights, opset=13, inputs=("x", "", "", "size"), **attributes)
     assert_as_ort(model, {"x": X})
@@ -176,7 +180,7 @@ def test_resize_nearest(coordinate: str, nearest: str, sizes: tuple[int, int]) -
 @pytest.mark.parametrize("sizes", [(9, 14), (18, 5), (4, 4)])
 def test_resize_interpolated(mode: str, coordinate: str, sizes: tuple[int, int]) -> None:
     weights = {"size": ints(2, 6, *sizes)}
-    attributes = {"mode": mode, "coordinate_transformation_mode": coordinate}
+    attributes: Any = {"mode": mode, "coordinate_transformation_mode": coordinate}
     model = one("Resize", {"x": X}, weights, opset=13, inputs=("x", "", "", "size"), **attributes)
     assert_as_ort(model, {"x": X}, 2e-5)
 
@@ -184,7 +188,7 @@ def test_resize_interpolated(mode: str, coordinate: str, sizes: tuple[int, int])
 @pytest.mark.parametrize("policy", ["stretch", "not_larger", "not_smaller"])
 def test_resize_keeps_the_aspect_ratio(policy: str) -> None:
     weights = {"size": ints(13, 15)}
-    attributes = {"axes": [2, 3], "keep_aspect_ratio_policy": policy, "mode": "linear"}
+    attributes: Any = {"axes": [2, 3], "keep_aspect_ratio_policy": policy, "mode": "linear"}
     model = one("Resize", {"x": X}, weights, opset=18, inputs=("x", "", "", "size"), **attributes)
     assert_as_ort(model, {"x": X}, 2e-5)
 
@@ -205,13 +209,13 @@ POOLS = [
 def test_average_pool(attributes: dict[str, Any], opset: int, includes: int) -> None:
     if opset < 10 and "ceil_mode" in attributes:
         pytest.skip("ceil_mode came with version 10")
-    settings = {**attributes, "count_include_pad": includes}
+    settings: Any = {**attributes, "count_include_pad": includes}
     assert_as_ort(one("AveragePool", {"x": X}, opset=opset, **settings), {"x": X})
 
 
 @pytest.mark.parametrize("includes", [0, 1])
 def test_average_pool_with_dilations(includes: int) -> None:
-    settings = {"kernel_shape": [3, 2], "dilations": [2, 3], "pads": [1, 1, 2, 0]}
+    settings: Any = {"kernel_shape": [3, 2], "dilations": [2, 3], "pads": [1, 1, 2, 0]}
     model = one("AveragePool", {"x": X}, opset=19, count_include_pad=includes, **settings)
     assert_as_ort(model, {"x": X})
 
@@ -219,7 +223,7 @@ def test_average_pool_with_dilations(includes: int) -> None:
 @pytest.mark.parametrize("attributes", POOLS)
 @pytest.mark.parametrize("order", [0, 1])
 def test_max_pool_with_indices(attributes: dict[str, Any], order: int) -> None:
-    settings = {**attributes, "storage_order": order}
+    settings: Any = {**attributes, "storage_order": order}
     model = one("MaxPool", {"x": X}, opset=12, outputs=("y", "i"), **settings)
     assert_as_ort(model, {"x": X})
 
@@ -273,7 +277,7 @@ def test_batch_normalization_by_element(opset: int) -> None:
 def test_training_mode_is_refused() -> None:
     weights = {n: np.abs(data(6)) for n in "sbmv"}
     model = one("BatchNormalization", {"x": X}, weights, opset=15, training_mode=1)
-    with pytest.raises(UnsupportedModel, match="the_BatchNormalization.*training mode"):
+    with pytest.raises(UnsupportedModel, match=r"the_BatchNormalization.*training mode"):
         imported(model)
 
 
