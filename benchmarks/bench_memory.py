@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.models import build
-from benchmarks.report import Figure, command, fusec, run
+from benchmarks.report import Figure, command, measure, run
 
 NAMES = ("resnet50", "light_vgg19", "generated_10000")
 
@@ -17,8 +17,8 @@ def figures() -> list[Figure]:
     for name in NAMES:
         with tempfile.TemporaryDirectory(prefix="fusec-bench-") as folder:
             plan = str(Path(folder) / "a.plan")
-            done = run("-m", "fusec", "-q", "optimize", str(build(name)), "-o", plan)
-            weights = fusec("inspect", plan)["weight_bytes"] / 1e6
+            report, done = measure("optimize", str(build(name)), "-o", plan)
+        weights = report["weight_bytes"] / 1e6
         found.append(Figure(f"{name}: weights", weights, "MB"))
         limit = 3 * weights + 1000
         found.append(Figure(f"{name}: peak of optimize", done.peak_bytes / 1e6, "MB", limit))

@@ -107,9 +107,14 @@ def run(*arguments: str, environment: dict[str, str] | None = None) -> Run:
     return Run(stdout, time.perf_counter() - start, usage.ru_maxrss * 1024)
 
 
+def measure(
+    *arguments: str, environment: dict[str, str] | None = None
+) -> tuple[dict[str, Any], Run]:
+    """What a fusec command reports as JSON, and the subprocess it ran in."""
+    done = run("-m", "fusec", "-q", *arguments, "--json", environment=environment)
+    return json.loads(done.stdout), done
+
+
 def fusec(*arguments: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
     """What a fusec command reports as JSON."""
-    report: dict[str, Any] = json.loads(
-        run("-m", "fusec", "-q", *arguments, "--json", environment=environment).stdout
-    )
-    return report
+    return measure(*arguments, environment=environment)[0]
