@@ -1,5 +1,6 @@
 """What fusec changes in Triton's interpreter while a kernel of its own runs, and why.
 
+- A scalar comparison stays a bool when it is spread over a tile.
 - float32 to bfloat16 rounds to nearest even (the interpreter truncates), fast, NaN kept.
 - ``tl.reduce`` with a combine function works on whole tiles, not on one element at a time.
 - int8 dots go through float64 matrix products, exactly (numpy multiplies integers slowly).
@@ -63,8 +64,17 @@ def _overrides(interpreter: Any) -> dict[str, Any]:
         left, right = _values(interpreter, a), _values(interpreter, b)
         return handle(_dot(left, right, d.data), d.dtype.scalar)
 
+    def get_bf16(value: float) -> Any:
+        return handle(_to_bfloat16(np.array([value], dtype=np.float32)), interpreter.tl.bfloat16)
+
+    def create_splat(kind: Any, value: Any) -> Any:
+        data = np.broadcast_to(value.data.reshape(()), kind.shape)
+        return handle(data, value.dtype.scalar)
+
     return {
         "cast_impl": cast_impl,
+        "create_splat": create_splat,
+        "get_bf16": get_bf16,
         "create_fma": create_fma,
         "create_dot": create_dot,
         "options": replace(builder.options, sanitize_overflow=False),

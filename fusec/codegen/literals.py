@@ -43,6 +43,11 @@ def typed_scalar(value: Scalar, dtype: DType) -> str:
     return f"tl.full((), {_bare(value, dtype)}, {tl(dtype)})"
 
 
+def rounded(value: Scalar, dtype: DType) -> float:
+    """The float of ``dtype`` that is nearest to ``value``."""
+    return float(np.asarray(value, np.float64).astype(dtype.numpy))
+
+
 def _bare(value: Scalar, dtype: DType) -> str:
     if dtype.kind == "bool":
         return str(bool(value))

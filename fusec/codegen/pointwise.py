@@ -12,7 +12,7 @@ from typing import Any
 
 from fusec.codegen.cast import bitcast, cast
 from fusec.codegen.emitter import Emitter
-from fusec.codegen.literals import typed_scalar
+from fusec.codegen.literals import literal_operand, literal_value, rounded, typed_scalar
 from fusec.codegen.names import tl
 from fusec.ir.types import DType, bool_, f32, f64
 from fusec.tile.program import Apply
@@ -35,20 +35,31 @@ class Call:
     attrs: Mapping[str, Any]
 
     def tile(self, at: int) -> str:
-        """Operand ``at`` as a tile or typed scalar: good as a function's argument."""
-        value, dtype = self.literal(at), self.dtype_of(at)
-        widen = self.dtype != self.source and dtype == self.source
-        if value is not None and (self.is_constant or widen):
-            text = typed_scalar(value, dtype)
-        else:
+        """Operand ``at`` for a ``tl`` function: a tile, or a scalar of its type."""
+        value, dtype = self._scalar(at)
+        if value is None:
             text = self.emitter.use(self.names[at], self.target)
-        return cast(text, dtype, self.dtype, self.emitter.helpers) if widen else text
+            return cast(text, self.dtype_of(at), dtype, self.emitter.helpers)
+        return typed_scalar(value, dtype) if self.is_constant else literal_value(value, dtype)
+
+    def argument(self, at: int) -> str:
+        """Operand ``at`` for a device function, which asks for its element type."""
+        value, dtype = self._scalar(at)
+        return self.tile(at) if value is None else typed_scalar(value, dtype)
 
     def side(self, at: int) -> str:
         """Operand ``at`` beside an operator: plain if a literal beside a tile."""
-        if self.literal(at) is None or self.is_constant or self.dtype != self.source:
+        value, dtype = self._scalar(at)
+        if value is None or self.is_constant:
             return self.tile(at)
-        return self.emitter.operand(self.names[at], self.target)
+        return literal_operand(value, dtype)
+
+    def _scalar(self, at: int) -> tuple[bool | int | float | None, DType]:
+        """The value of a literal, rounded to its type, and the type that it is computed in."""
+        value, dtype = self.literal(at), self.dtype_of(at)
+        if dtype != self.source or self.dtype == self.source:
+            return value, dtype
+        return (None if value is None else rounded(value, dtype)), self.dtype
 
     @property
     def is_constant(self) -> bool:
@@ -85,7 +96,7 @@ def _helper(name: str) -> Emit:
 
     def emit(c: Call) -> str:
         function = c.emitter.helpers.use(f"{name}_{'f64' if c.dtype == f64 else 'f32'}")
-        return f"{function}({', '.join(c.tile(i) for i in range(len(c.names)))})"
+        return f"{function}({', '.join(c.argument(i) for i in range(len(c.names)))})"
 
     return emit
 
@@ -116,7 +127,7 @@ def _integer(symbol: str, helper: str) -> Emit:
         if c.literal(1) not in (None, 0, -1):
             return f"{c.side(0)} {symbol} {c.side(1)}"
         sign = "unsigned" if c.dtype.kind == "uint" else "signed"
-        return f"{c.emitter.helpers.use(f'{helper}_{sign}')}({c.tile(0)}, {c.tile(1)})"
+        return f"{c.emitter.helpers.use(f'{helper}_{sign}')}({c.argument(0)}, {c.argument(1)})"
 
     return emit
 
@@ -154,7 +165,7 @@ def _modulo(c: Call) -> str:
         return _helper("floor_mod")(c)
     if c.dtype.kind == "uint":
         return _remainder(c)
-    return f"{c.emitter.helpers.use('floor_mod_signed')}({c.tile(0)}, {c.tile(1)})"
+    return f"{c.emitter.helpers.use('floor_mod_signed')}({c.argument(0)}, {c.argument(1)})"
 
 
 def _power(c: Call) -> str:
@@ -168,11 +179,12 @@ def _power(c: Call) -> str:
         return _helper("pow")(c)
     if c.dtype.is_float or c.dtype_of(1).is_float:
         helpers = c.emitter.helpers
-        wide = cast(base, c.dtype, f64, helpers), cast(c.tile(1), c.dtype_of(1), f64, helpers)
+        sides = (c.argument(0), c.dtype), (c.argument(1), c.dtype_of(1))
+        wide = [cast(text, kind, f64, helpers) for text, kind in sides]
         power = f"{helpers.use('pow_f64')}({wide[0]}, {wide[1]})"
         return cast(power, f64, c.dtype, helpers)
     name = "power_unsigned" if c.dtype.kind == "uint" else "power_signed"
-    return f"{c.emitter.helpers.use(name)}({base}, {c.tile(1)})"
+    return f"{c.emitter.helpers.use(name)}({c.argument(0)}, {c.argument(1)})"
 
 
 def _negative(c: Call) -> str:
@@ -209,7 +221,7 @@ def _not(c: Call) -> str:
 
 def _cast(c: Call) -> str:
     saturate = bool(c.attrs.get("saturate", False))
-    return cast(c.tile(0), c.dtype, c.result, c.emitter.helpers, saturate=saturate)
+    return cast(c.argument(0), c.dtype, c.result, c.emitter.helpers, saturate=saturate)
 
 
 def _select(c: Call) -> str:
@@ -250,7 +262,7 @@ EMITTERS: dict[str, Emit] = {
     "is_inf": _is_inf,
     "not": _not,
     "cast": _cast,
-    "bitcast": lambda c: bitcast(c.tile(0), c.dtype, c.result),
+    "bitcast": lambda c: bitcast(c.argument(0), c.dtype, c.result),
     "add": _by_kind("|", _operator("+")),
     "sub": _by_kind("^", _operator("-")),
     "mul": _by_kind("&", _operator("*")),
