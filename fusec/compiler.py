@@ -81,7 +81,7 @@ class Stages:
 
 def compile_model(
     source: Source,
-    options: CompileOptions = CompileOptions(),  # noqa: B008  (it is frozen)
+    options: CompileOptions = CompileOptions(),
     *,
     stages: Stages | None = None,
     jobs: int = 0,
@@ -91,37 +91,32 @@ def compile_model(
 
     ``jobs``: processes that compile binaries; 0 means one for each core. ``observe``: called with
     the imported graph and None, then with the graph and record of each pass. Raises errors of
-    `fusec.errors`: InvalidModel, UnsupportedModel, UsageError, CheckFailed (``verify_each``).
+    `fusec.errors`.
     """
-    from fusec.frontend import load_model
     from fusec.plan import Plan, make_launches
-    from fusec.verification.case import golden_of_case
 
     stage = stages or Stages()
     targets, passes = resolve_targets(options.targets), choose_passes(options)
     with stage("import"):
-        graph = load_model(source, dict(options.shapes), dict(options.dims))
-    if observe is not None:
-        observe(graph, None)
-    before = source_nodes(graph)
-    case = None
-    if options.golden or options.verify_each:
-        with stage("reference"):
-            case = reference_case(source, graph, options.seed)
+        graph = import_model(source, options)
+        before = source_nodes(graph)
+    with stage("reference"):
+        case = reference_case(source, graph, options)
+    with stage("torch"):  # folding evaluates with it; its import is not the passes' time
+        import torch  # noqa: F401
     with stage("passes"):
         trace = run_passes(graph, passes, targets, options, case, observe)
     with stage("kernels"):
         names, kernels = make_kernels(graph, targets, options.precision)
-    if targets:
-        with stage("compile"):
-            kernels = compile_binaries(kernels, targets, jobs)
+    with stage("compile"):
+        kernels = compile_binaries(kernels, targets, jobs)
     return Plan(
         graph,
         kernels,
         make_launches(graph, names),
         options=option_data(options, passes),
         targets=tuple(t.name for t in targets),
-        golden=golden_of_case(case) if case is not None and options.golden else None,
+        golden=case.golden if case and options.golden else None,
         trace=tuple(r.to_data() for r in trace.records),
         producer=versions(),
         summary={"nodes_before": before, "nodes_after": trace.records[-1].nodes_after},
@@ -129,6 +124,13 @@ def compile_model(
 
 
 # -- stages ----------------------------------------------------------------------------------------
+
+
+def import_model(source: Source, options: CompileOptions) -> Graph:
+    """The source as a graph of core ops."""
+    from fusec.frontend import load_model
+
+    return load_model(source, dict(options.shapes), dict(options.dims))
 
 
 def resolve_targets(names: Sequence[str]) -> tuple[Target, ...]:
@@ -167,6 +169,8 @@ def run_passes(
         from fusec.verification.evaluate import PassCheck
 
         check = PassCheck(graph, case).after
+    if observe is not None:
+        observe(graph, None)
     given = Options(tuple(targets), options.precision)
     return PassManager(passes, given, check=check, observe=observe).run(graph)
 
@@ -243,15 +247,20 @@ def compile_binaries(
     kernels: Sequence[Kernel], targets: Sequence[Target], jobs: int
 ) -> tuple[Kernel, ...]:
     """The kernels with a binary for each target."""
+    if not targets:
+        return tuple(kernels)
     from fusec.codegen import compile_all
 
     return tuple(compile_all(kernels, targets, jobs or os.cpu_count() or 1))
 
 
-def reference_case(source: Source, graph: Graph, seed: int) -> Case:
-    """What the independent tool computes for the source model."""
+def reference_case(source: Source, graph: Graph, options: CompileOptions) -> Case | None:
+    """What the independent tool computes for the source model; None when nobody asks for it."""
     from fusec.verification.case import case_of_model
 
+    if not (options.golden or options.verify_each):
+        return None
+    seed = options.seed
     if not isinstance(source, bytes):
         return case_of_model(Path(source), graph, seed)
     with tempfile.TemporaryDirectory(prefix="fusec-") as folder:
@@ -279,10 +288,8 @@ def option_data(options: CompileOptions, passes: Sequence[Pass]) -> dict[str, An
 
 def versions() -> dict[str, str]:
     """The versions that decide what a plan holds."""
-    import fusec
-
-    found = {"fusec": fusec.__version__}
-    for package in ("onnx", "torch", "triton"):
+    found = {}
+    for package in ("fusec", "onnx", "torch", "triton"):
         with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found

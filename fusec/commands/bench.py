@@ -53,11 +53,14 @@ def onnxruntime_runner(model: Path, inputs: Mapping[str, Array]) -> Callable[[],
     """A function that runs ``model`` once in ONNX Runtime, its optimisations on."""
     if find_spec("onnxruntime") is None:
         raise EnvironmentProblem(
-            "onnxruntime is not installed", hint="pip install 'fusec[verify]', or leave --against out"
+            "onnxruntime is not installed",
+            hint="pip install 'fusec[verify]', or leave --against out",
         )
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(model), providers=onnxruntime.get_available_providers())
+    session = onnxruntime.InferenceSession(
+        str(model), providers=onnxruntime.get_available_providers()
+    )
     feed = {i.name: inputs[i.name] for i in session.get_inputs()}
     return lambda: session.run(None, feed)
 

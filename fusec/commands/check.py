@@ -49,7 +49,13 @@ def command(
 
 def _as_json(found: Coverage) -> dict[str, Any]:
     rows = [
-        {"op": r.op, "status": r.status, "count": r.count, "reason": r.reason, "nodes": list(r.nodes)}
+        {
+            "op": r.op,
+            "status": r.status,
+            "count": r.count,
+            "reason": r.reason,
+            "nodes": list(r.nodes),
+        }
         for r in found.rows
     ]
     return {"ok": found.is_complete, "operators": rows}

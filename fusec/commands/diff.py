@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fusec.commands.group import Command
-from fusec.commands.optimize import compile_options, model_options
+from fusec.commands.options import compile_options, model_options
 from fusec.commands.params import PATH
 from fusec.commands.sources import open_plan
 from fusec.commands.talk import Talk, result, result_json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 @click.pass_obj
-def command(talk: Talk, a: Path, b: Path, as_json: bool, **given: Any) -> None:
+def command(talk: Talk, /, a: Path, b: Path, as_json: bool, **given: Any) -> None:
     """Compare A with B, two plans or models: figures, and kernels matched by their origins.
 
     Models are compiled first, with the options given.

@@ -41,12 +41,16 @@ def _version(package: str) -> str | None:
 
 
 def check_python() -> Finding:
+    """The Python that runs this."""
     text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     good = sys.version_info >= (3, 11)
-    return Finding("python", OK if good else FAILS, text, "" if good else "use Python 3.11 or newer")
+    return Finding(
+        "python", OK if good else FAILS, text, "" if good else "use Python 3.11 or newer"
+    )
 
 
 def check_torch() -> Finding:
+    """Needed for folding, the reference executor and every run."""
     version = _version("torch")
     if version is None:
         return Finding("torch", FAILS, "not installed", "pip install 'torch>=2.9'")
@@ -54,16 +58,18 @@ def check_torch() -> Finding:
 
 
 def check_triton() -> Finding:
+    """Needed to compile and interpret kernels."""
     version = _version("triton")
     if version is not None:
         return Finding("triton", OK, version)
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         return Finding("triton", FAILS, "not installed", "pip install 'triton>=3.5'")
     text = "not installed; import, optimize, explain, inspect and the reference executor work"
     return Finding("triton", MISSING, text, "compile kernels on Linux")
 
 
 def check_gpu() -> Finding:
+    """Needed to run kernels on this machine."""
     if find_spec("torch") is None:
         return Finding("gpu", MISSING, "unknown without torch")
     import torch
@@ -82,6 +88,7 @@ def check_gpu() -> Finding:
 
 
 def check_driver() -> Finding:
+    """The GPU driver of the operating system."""
     path = Path("/proc/driver/nvidia/version")
     if path.exists():
         first = path.read_text(errors="replace").splitlines()[0]
@@ -92,14 +99,18 @@ def check_driver() -> Finding:
 
 
 def check_compiler() -> Finding:
+    """Triton builds its launchers with a C compiler."""
     for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
         path = shutil.which(name) if name else None
         if path:
             return Finding("C compiler", OK, path)
-    return Finding("C compiler", MISSING, "none", "install gcc: Triton builds GPU launchers with it")
+    return Finding(
+        "C compiler", MISSING, "none", "install gcc: Triton builds GPU launchers with it"
+    )
 
 
 def check_onnxruntime() -> Finding:
+    """The reference that golden outputs come from."""
     version = _version("onnxruntime")
     if version is not None:
         return Finding("onnxruntime", OK, version)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,10 @@ import click
 
 from fusec.commands.files import check_output, write_whole
 from fusec.commands.group import Command
-from fusec.commands.optimize import compile_options, model_options
+from fusec.commands.options import compile_options, model_options
 from fusec.commands.params import PATH
 from fusec.commands.sources import open_plan
-from fusec.commands.talk import Talk, result
+from fusec.commands.talk import Talk, json_text, result
 from fusec.commands.width import text_width
 from fusec.errors import UsageError
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(
     talk: Talk,
+    /,
     source: Path,
     names: tuple[str, ...],
     full_diff: bool,
@@ -45,7 +45,7 @@ def command(
     output: Path | None,
     **given: Any,
 ) -> None:
-    """Show the pass table, the diff of each pass that changed something, and the top missed fusions.
+    """Show the pass table, the diff of each pass that changed something, the top missed fusions.
 
     From a MODEL it runs the passes with the options given; a PLAN holds its own trace.
     """
@@ -77,14 +77,14 @@ def _node(plan: Plan, pattern: str, width: int, as_json: bool) -> str:
     if not is_known(story):
         hint = "names are those of the source model, as `fusec inspect --json` lists them"
         raise UsageError(f"no source node is named {pattern!r}", hint=hint)
-    return _json(story) if as_json else story_text(story, width)
+    return json_text(story) if as_json else story_text(story, width)
 
 
 def _kernel(plan: Plan, name: str, width: int, as_json: bool) -> str:
     from fusec.explain.kernel_text import kernel_json, kernel_text
 
     kernel = _find_kernel(plan, name)
-    return _json(kernel_json(plan, kernel)) if as_json else kernel_text(plan, kernel, width)
+    return json_text(kernel_json(plan, kernel)) if as_json else kernel_text(plan, kernel, width)
 
 
 def _find_kernel(plan: Plan, name: str) -> Kernel:
@@ -100,19 +100,17 @@ def _missed(plan: Plan, width: int, as_json: bool) -> str:
 
     remarks = remarks_of(trace_of(plan), "missed")
     if as_json:
-        return _json({"remarks": [r.to_data() for r in remarks]})
+        return json_text({"remarks": [r.to_data() for r in remarks]})
     return "\n".join(missed_text(remarks, width, None)) or "nothing was missed"
 
 
-def _passes(
-    plan: Plan, names: tuple[str, ...], full_diff: bool, width: int, as_json: bool
-) -> str:
+def _passes(plan: Plan, names: tuple[str, ...], full_diff: bool, width: int, as_json: bool) -> str:
     from fusec.explain.pass_table import trace_json, trace_of, trace_text
 
     trace = trace_of(plan)
     _check_names(names, [r.name for r in trace.records])
     if as_json:
-        return _json(trace_json(trace, names))
+        return json_text(trace_json(trace, names))
     return trace_text(trace, width, names, full_diff)
 
 
@@ -121,7 +119,3 @@ def _check_names(names: tuple[str, ...], ran: list[str]) -> None:
     if unknown:
         hint = f"these ran: {', '.join(dict.fromkeys(ran))}"
         raise UsageError(f"no pass {unknown[0]!r} ran", hint=hint)
-
-
-def _json(data: Any) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from fusec.errors import InvalidText, UsageError
 def read_text(path: Path) -> str:
     """The text of a file (``-``: stdin); UsageError or InvalidText says what is wrong with it."""
     if str(path) == "-":
-        return click.get_text_stream("stdin").read()
+        return sys.stdin.read()
     if path.is_dir():
         raise UsageError(f"{path} is a directory", hint="give a file of IR text")
     try:
@@ -51,7 +52,9 @@ def command(
     trace = run_spec(graph, spec, resolve_targets(targets))
     for record in trace.records:
         changed = "changed" if record.changed else "unchanged"
-        talk.detail(f"{record.name}: {changed}, {record.nodes_before} -> {record.nodes_after} nodes")
+        talk.detail(
+            f"{record.name}: {changed}, {record.nodes_before} -> {record.nodes_after} nodes"
+        )
     text = print_graph(graph)
     if output is None:
         result(text.rstrip("\n"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,39 +11,14 @@ import click
 from fusec.commands.emit import Emitter
 from fusec.commands.files import check_output, require_model
 from fusec.commands.group import Command
-from fusec.commands.params import DIM, PATH, SHAPE
-from fusec.commands.talk import Talk, result, result_json
+from fusec.commands.options import compile_options, model_options
+from fusec.commands.params import PATH
+from fusec.commands.talk import Talk, json_text, result
 
 if TYPE_CHECKING:
-    from fusec.compiler import CompileOptions, Stages
     from fusec.commands.verify import Verdict
+    from fusec.compiler import Stages
     from fusec.plan import Plan
-
-
-def model_options(function: Any) -> Any:
-    """The options that decide how a model is compiled; shared with `explain`, `diff`."""
-    options = [
-        click.option("--target", "targets", multiple=True, metavar="NAME", help="GPU to compile for: sm_90, h100, gfx942, native, all; repeatable."),
-        click.option("--shape", "shapes", type=SHAPE, multiple=True, help="Shape of an input, as x=1x3x224x224."),
-        click.option("--dim", "dims", type=DIM, multiple=True, help="A symbolic dim: batch=8, batch=1..64, batch=8..64:8."),
-        click.option("-O", "level", type=click.IntRange(0, 3), default=2, show_default=True, help="How much to optimise."),
-        click.option("--passes", metavar="SPEC", default="", help="Passes to run instead, as a,b{option=1}."),
-        click.option("--disable", multiple=True, metavar="PASS", help="Leave a pass out; repeatable."),
-        click.option("--fp32", "precision", type=click.Choice(["ieee", "tf32x3", "tf32"]), default="ieee", show_default=True, help="Arithmetic of float32 matmuls and convolutions."),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def compile_options(given: dict[str, Any]) -> CompileOptions:
-    """What `model_options` collected, as options of the compiler."""
-    from fusec.compiler import CompileOptions
-
-    names = ("targets", "shapes", "dims", "level", "passes", "disable", "precision")
-    extra = ("golden", "verify_each", "seed")
-    picked = {name: given[name] for name in (*names, *extra) if name in given}
-    return CompileOptions(**picked)
 
 
 @click.command("optimize", cls=Command)
@@ -59,6 +35,7 @@ def compile_options(given: dict[str, Any]) -> CompileOptions:
 @click.pass_obj
 def command(
     talk: Talk,
+    /,
     model: Path,
     output: Path | None,
     then_verify: bool,
@@ -82,46 +59,55 @@ def command(
         stages = Stages(lambda name: advance(0, 1, name))
         options = compile_options(given)
         plan = compile_model(model, options, stages=stages, jobs=jobs, observe=observe)
-        with stages("write"):
-            write_plan(plan, path)
+    verdict = None
+    if then_verify:
+        with stages("verify"):
+            verdict, plan = _verify(plan, talk)
+    with stages("write"):
+        write_plan(plan, path)
     if emitter is not None:
         emitter.plan(plan)
-    verdict = _verify(plan, talk) if then_verify else None
-    if as_json:
-        result_json(_as_json(plan, path, stages, verdict))
-    else:
-        result(_as_text(plan, model, path, stages, verdict))
+    as_text = _as_json if as_json else _as_text
+    result(as_text(plan, model, path, stages, verdict))
     if verdict is None:
         talk.say(_next_step(plan, model, path))
     else:
         verdict.raise_for_mismatch()
 
 
-def _verify(plan: Plan, talk: Talk) -> Verdict:
-    """Run the kernels in the interpreter and compare with the golden outputs just made."""
+def _verify(plan: Plan, talk: Talk) -> tuple[Verdict, Plan]:
+    """Run the kernels in the interpreter and compare with the golden outputs just made.
+
+    Where all agree, the plan's kernels are marked as checked so.
+    """
     from fusec.commands.verify import verify_case
+    from fusec.tile.kernel import Checked
     from fusec.verification.case import case_of_plan
 
     assert plan.golden is not None
-    return verify_case(plan, case_of_plan(plan.golden), talk, "interpreter")
+    verdict = verify_case(plan, case_of_plan(plan.golden), talk, "interpreter")
+    if not verdict.ok:
+        return verdict, plan
+    kernels = tuple(replace(k, checked=Checked.INTERPRETER) for k in plan.kernels)
+    return verdict, replace(plan, kernels=kernels)
 
 
-def _as_json(plan: Plan, path: Path, stages: Stages, verdict: Verdict | None) -> dict[str, Any]:
+def _as_json(plan: Plan, model: Path, path: Path, stages: Stages, verdict: Verdict | None) -> str:
     from fusec.explain.counts import count_plan
     from fusec.explain.summary import target_counts
 
-    return {
+    data = {
+        "model": str(model),
         "plan": str(path),
         **count_plan(plan).as_json(),
         "seconds": {name: round(s, 3) for name, s in stages.seconds.items()},
         "targets": target_counts(plan),
         **({} if verdict is None else {"verify": verdict.as_json()}),
     }
+    return json_text(data)
 
 
-def _as_text(
-    plan: Plan, model: Path, path: Path, stages: Stages, verdict: Verdict | None
-) -> str:
+def _as_text(plan: Plan, model: Path, path: Path, stages: Stages, verdict: Verdict | None) -> str:
     from fusec.commands.verify import verdict_text
     from fusec.explain.counts import count_plan
     from fusec.explain.summary import aligned, counts_rows, seconds_text, target_rows

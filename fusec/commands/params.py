@@ -18,7 +18,7 @@ Shape = tuple[str, tuple[int, ...]]
 Dim = tuple[str, int | tuple[int, int, int]]
 
 
-class ShapeType(click.ParamType):
+class ShapeType(click.ParamType[Any]):
     """``NAME=1x3x224x224`` (``NAME=scalar`` for rank 0) as (name, dims)."""
 
     name = "NAME=DIMS"
@@ -31,7 +31,7 @@ class ShapeType(click.ParamType):
         return found["name"], tuple(int(d) for d in dims)
 
 
-class DimType(click.ParamType):
+class DimType(click.ParamType[Any]):
     """``NAME=8``, ``NAME=1..64``, or ``NAME=8..64:8`` (multiples of 8)."""
 
     name = "NAME=N|LOW..HIGH"
@@ -49,7 +49,7 @@ class DimType(click.ParamType):
         return found["name"], (low, high, step)
 
 
-class RangeType(click.ParamType):
+class RangeType(click.ParamType[Any]):
     """``NAME=LOW..HIGH`` as (name, (low, high))."""
 
     name = "NAME=LOW..HIGH"
@@ -70,7 +70,7 @@ class RangeType(click.ParamType):
 SHAPE, DIM, RANGE = ShapeType(), DimType(), RangeType()
 
 
-class SizeType(click.ParamType):
+class SizeType(click.ParamType[Any]):
     """``NAME=8`` as (name, 8)."""
 
     name = "NAME=N"

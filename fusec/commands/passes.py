@@ -10,7 +10,6 @@ import click
 from fusec.commands.group import Command
 from fusec.commands.talk import result, result_json
 from fusec.commands.width import text_width
-from fusec.errors import UsageError
 
 
 @click.command("passes", cls=Command)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def load_inputs(given: tuple[str, ...]) -> dict[str, Array]:
-    """Arrays from ``NAME=FILE.npy``, ``NAME=FILE.npz`` (one array) and ``FILE.npz`` (all of them)."""
+    """Arrays from ``NAME=FILE.npy``, ``NAME=FILE.npz`` (one array), ``FILE.npz`` (all of them)."""
     arrays: dict[str, Array] = {}
     for text in given:
         name, separator, file = text.rpartition("=")

@@ -39,10 +39,14 @@ class Talk:
     def progress(self, title: str) -> Iterator[Advance]:
         """A progress bar on stderr when it is a terminal; silent otherwise."""
         if self.verbosity < 0 or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-            yield lambda done, total, what="": None
+            yield _no_progress
             return
         with _rich_progress(title) as advance:
             yield advance
+
+
+def _no_progress(done: int, total: int, what: str = "") -> None:
+    """Where nobody looks."""
 
 
 @contextmanager
@@ -67,6 +71,11 @@ def result(text: str) -> None:
     click.echo(text)
 
 
+def json_text(data: Any) -> str:
+    """JSON to read; keys in the order given."""
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+
+
 def result_json(data: Any) -> None:
-    """Write a result to stdout as JSON; keys in the order given."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+    """Write a result to stdout as JSON."""
+    click.echo(json_text(data))

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 @click.option("--golden", type=PATH, metavar="DIR", help="Golden inputs and outputs in a folder.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the inputs for --against.")
 @device_option
-@click.option("--bisect", is_flag=True, help="On a mismatch, find the pass or kernel that is wrong.")
+@click.option(
+    "--bisect", is_flag=True, help="On a mismatch, find the pass or kernel that is wrong."
+)
 @click.option("--rtol", type=click.FloatRange(0), help="Relative L2 tolerance for every output.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 @click.pass_obj

@@ -20,8 +20,8 @@ _REARRANGING = ("reshape", "transpose", "reverse")  # read what is read of their
 class Counts:
     """The figures of one plan; ``kernels`` counts device launches, externs included.
 
-    With symbolic dims every figure is taken at the upper end of their ranges (at the lower end where
-    there is none): ``at`` says at which sizes.
+    With symbolic dims every figure is taken at the upper end of their ranges (at the lower end
+    where there is none): ``at`` says at which sizes.
     """
 
     kernels: int
@@ -87,7 +87,9 @@ def node_bytes(node: Node, at: Mapping[str, int]) -> tuple[int, int]:
             elements = elements_read(inner, at) if inner is not value else full_size(value, at)
             key = _place(value)
             size = elements * value.type.dtype.itemsize
-            read[key] = min(full_size(value, at) * value.type.dtype.itemsize, read.get(key, 0) + size)
+            read[key] = min(
+                full_size(value, at) * value.type.dtype.itemsize, read.get(key, 0) + size
+            )
     written = sum(evaluate(r.type.nbytes, at) for r in node.results)
     return sum(read.values()), written
 
@@ -151,5 +153,3 @@ def _place(value: Value) -> object:
     if storage is None:
         return id(value)
     return storage.root, storage.offset, storage.strides, value.type
-
-

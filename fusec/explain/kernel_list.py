@@ -44,9 +44,7 @@ def kernel_rows(plan: Plan) -> list[KernelRow]:
         kind = program.kind if program is not None else node.op.name
         shown = name or str(node.attrs.get("function", node.op.name))
         flops = node_flops(node, program, at)
-        rows.append(
-            KernelRow(shown, kind, node.origins, read, written, flops, *_resources(kernel))
-        )
+        rows.append(KernelRow(shown, kind, node.origins, read, written, flops, *_resources(kernel)))
     return rows
 
 

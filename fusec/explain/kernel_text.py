@@ -41,7 +41,9 @@ def _facts(
     ]
     for config in kernel.configs:
         tiles = " x ".join(f"{axis} {size}" for axis, size in config.tiles)
-        facts.append((config.target, f"{tiles}, {config.num_warps} warps, {config.num_stages} stages"))
+        facts.append(
+            (config.target, f"{tiles}, {config.num_warps} warps, {config.num_stages} stages")
+        )
     for binary in kernel.binaries:
         r = binary.resources
         text = f"{r.registers} registers, {r.spills} spills, {r.shared_bytes} shared bytes"

@@ -51,7 +51,11 @@ def _only(pattern: str, change: Change) -> Change:
         return tuple(x for x in lines if matches(pattern, _ORIGIN.findall(x.text)))
 
     parts = kept(change.removed), kept(change.added), kept(change.updated)
-    return replace(change, removed=parts[0], added=parts[1], updated=parts[2]) if any(parts) else change
+    return (
+        replace(change, removed=parts[0], added=parts[1], updated=parts[2])
+        if any(parts)
+        else change
+    )
 
 
 def story_text(story: dict[str, Any], width: int) -> str:

@@ -53,7 +53,9 @@ def _where(plan: Plan) -> str:
     """The devices that can run it, binaries first."""
     gpus = ", ".join(plan.targets)
     first = f"{gpus} by its binaries; " if gpus else ""
-    return f"{first}any CUDA or ROCm GPU by compiling on first load; the CPU (reference, interpreter)"
+    return (
+        f"{first}any CUDA or ROCm GPU by compiling on first load; the CPU (reference, interpreter)"
+    )
 
 
 def _checked(plan: Plan) -> str:

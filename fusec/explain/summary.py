@@ -65,7 +65,9 @@ def seconds_text(seconds: Mapping[str, float]) -> str:
     return ", ".join(parts) if parts else "under 5 ms"
 
 
-def aligned(rows: Iterator[tuple[str, str]] | list[tuple[str, str]], indent: str = "  ") -> list[str]:
+def aligned(
+    rows: Iterator[tuple[str, str]] | list[tuple[str, str]], indent: str = "  "
+) -> list[str]:
     """``name  value`` lines."""
     pairs = list(rows)
     width = max(len(name) for name, _ in pairs)

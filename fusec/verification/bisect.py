@@ -23,7 +23,7 @@ Advance = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Culprit:
-    """What is wrong first. ``kind``: import, pass, kernel, or none when each part alone is right."""
+    """What is wrong first. ``kind``: import, pass, kernel; none when each part alone is right."""
 
     kind: str
     name: str
@@ -54,8 +54,14 @@ def find(
 ) -> Culprit:
     """Run the plan's passes on ``model`` again, checking each; then each kernel alone."""
     wrong = find_pass(plan, case, model, advance, rtol)
-    return wrong or find_kernel(plan, case, advance) or Culprit(
-        "none", "", "every pass and every kernel alone is right; storages or the runtime are not"
+    return (
+        wrong
+        or find_kernel(plan, case, advance)
+        or Culprit(
+            "none",
+            "",
+            "every pass and every kernel alone is right; storages or the runtime are not",
+        )
     )
 
 
@@ -138,8 +144,8 @@ def _compare_kernel(
     launch_interpreted(program, kernel.name, kernel.config(INTERPRETER), buffers, env)
     for buffer, value, tensor in zip(program.results, node.results, want, strict=True):
         window = _window(buffers[buffer.name], tensor, buffer.offset, buffer.strides, env)
-        arrays = [{value.name: to_numpy(t, value.type.dtype)} for t in (window, tensor)]
-        (verdict,) = compare_outputs(*arrays, {}, "the reference semantics")
+        got, right = ({value.name: to_numpy(t, value.type.dtype)} for t in (window, tensor))
+        (verdict,) = compare_outputs(got, right, {}, "the reference semantics")
         if not verdict.ok:
             return verdict
     return None

@@ -23,7 +23,7 @@ _IN, _OUT = "inputs/", "outputs/"
 
 @dataclass(frozen=True)
 class Case:
-    """``tolerances``: relative L2 by output name. ``tool``, ``version``: who computed the outputs."""
+    """``tolerances``: relative L2 by output name. ``tool``, ``version``: who made the outputs."""
 
     inputs: dict[str, Array]
     outputs: dict[str, Array]
@@ -38,7 +38,9 @@ class Case:
         """The tool with its version, for reports."""
         return f"{self.tool} {self.version}"
 
-    def compare(self, got: Mapping[str, Array], rtol: float | None = None) -> tuple[Comparison, ...]:
+    def compare(
+        self, got: Mapping[str, Array], rtol: float | None = None
+    ) -> tuple[Comparison, ...]:
         """The verdict on each output; ``rtol`` takes the place of the stored tolerances."""
         tolerances = self.tolerances if rtol is None else dict.fromkeys(self.outputs, rtol)
         return compare_outputs(got, self.outputs, tolerances, self.reference)
@@ -67,15 +69,6 @@ def case_of_plan(golden: Golden) -> Case:
         golden.tool,
         golden.version,
         golden.seed,
-    )
-
-
-def golden_of_case(case: Case) -> Golden:
-    """A case as a plan stores it."""
-    from fusec.plan import Golden
-
-    return Golden(
-        case.inputs, case.outputs, case.tool, case.version, case.seed, case.tolerances
     )
 
 

@@ -37,7 +37,7 @@ def kernel_seconds(kernel: Kernel, at: Mapping[str, int]) -> float:
     for item in program.body:
         repeats = programs * (counts[item.axis] if isinstance(item, Loop) else 1)
         inner = item.body if isinstance(item, Loop) else (item,)
-        seconds += repeats * sum(_statement_seconds(s, program.axes, config, at) for s in inner)
+        seconds += repeats * sum(_statement_seconds(s, program.axes, config) for s in inner)
     return seconds
 
 
@@ -46,9 +46,7 @@ def _steps(axis: Axis, config: Config, at: Mapping[str, int]) -> int:
     return -(-extent // config.tile(axis.name)) if axis.is_vector else extent
 
 
-def _statement_seconds(
-    statement: Statement, axes: tuple[Axis, ...], config: Config, at: Mapping[str, int]
-) -> float:
+def _statement_seconds(statement: Statement, axes: tuple[Axis, ...], config: Config) -> float:
     sizes = {a.name: config.tile(a.name) for a in axes if a.is_vector}
     names = set(statement.axes)
     if isinstance(statement, Dot):

@@ -85,7 +85,7 @@ def _run(tool: str, model: Path, inputs: Mapping[str, Array]) -> Reference | _Fa
 
 
 def _tolerances(outputs: Mapping[str, Array], optimised: Mapping[str, Array]) -> dict[str, float]:
-    """The floor of the dtype, or 4 x what the tool's own optimisations change, where that is more."""
+    """The floor of the dtype, or 4 x what the tool's own optimisations change if that is more."""
     result: dict[str, float] = {}
     for name, array in outputs.items():
         result[name] = tolerance_floor(array.dtype)

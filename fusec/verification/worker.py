@@ -48,7 +48,9 @@ def _session_run(
     resized = _with_shapes(model, inputs)
     if resized is not None:
         folder = os.fspath(model.resolve().parent)
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", folder
+        )
         source = resized
     session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]

@@ -2,58 +2,73 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 
-def small_cnn(seed: int = 7) -> onnx.ModelProto:
-    """Conv, batch norm, ReLU, a residual add, pooling and a linear layer, on x: f32[1, 3, 16, 16]."""
-    rng = np.random.default_rng(seed)
-    initial: dict[str, np.ndarray] = {}  # type: ignore[type-arg]
+class _Parameters:
+    """Draws parameters from one seed and keeps them by name."""
 
-    def weight(name: str, *shape: int) -> str:
-        scale = np.sqrt(2 / max(1, np.prod(shape[1:])))
-        initial[name] = (rng.standard_normal(shape) * scale).astype(np.float32)
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.arrays: dict[str, NDArray[np.float32]] = {}
+
+    def keep(self, name: str, array: NDArray[np.float64]) -> str:
+        self.arrays[name] = array.astype(np.float32)
         return name
 
-    def norm(name: str, channels: int) -> list[str]:
-        initial[f"{name}.scale"] = rng.uniform(0.5, 1.5, channels).astype(np.float32)
-        initial[f"{name}.bias"] = rng.normal(0, 0.1, channels).astype(np.float32)
-        initial[f"{name}.mean"] = rng.normal(0, 0.1, channels).astype(np.float32)
-        initial[f"{name}.var"] = rng.uniform(0.5, 1.5, channels).astype(np.float32)
-        return [f"{name}.{part}" for part in ("scale", "bias", "mean", "var")]
+    def weight(self, name: str, *shape: int) -> str:
+        scale = math.sqrt(2 / math.prod(shape[1:]))
+        return self.keep(name, self.rng.standard_normal(shape) * scale)
 
-    def conv(x: str, name: str, w: str, **attributes: object) -> onnx.NodeProto:
-        return helper.make_node("Conv", [x, w], [f"{name}_out"], name=name, **attributes)
+    def norm(self, name: str, channels: int) -> list[str]:
+        draws = {
+            "scale": self.rng.uniform(0.5, 1.5, channels),
+            "bias": self.rng.normal(0, 0.1, channels),
+            "mean": self.rng.normal(0, 0.1, channels),
+            "var": self.rng.uniform(0.5, 1.5, channels),
+        }
+        return [self.keep(f"{name}.{part}", array) for part, array in draws.items()]
 
-    pads = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
-    nodes = [
-        conv("x", "stem", weight("stem.w", 8, 3, 3, 3), strides=[2, 2], **pads),
-        helper.make_node("BatchNormalization", ["stem_out", *norm("bn1", 8)], ["a"], name="bn1"),
-        helper.make_node("Relu", ["a"], ["b"], name="relu1"),
-        conv("b", "conv2", weight("conv2.w", 8, 8, 3, 3), **pads),
-        helper.make_node("BatchNormalization", ["conv2_out", *norm("bn2", 8)], ["c"], name="bn2"),
-        helper.make_node("Add", ["c", "b"], ["d"], name="add"),
-        helper.make_node("Relu", ["d"], ["e"], name="relu2"),
-        helper.make_node(
-            "MaxPool", ["e"], ["f"], name="pool", kernel_shape=[2, 2], strides=[2, 2]
-        ),
-        helper.make_node("GlobalAveragePool", ["f"], ["g"], name="gap"),
-        helper.make_node("Flatten", ["g"], ["h"], name="flatten"),
-        helper.make_node(
-            "Gemm", ["h", weight("fc.w", 5, 8), "fc.b"], ["logits"], name="fc", transB=1
-        ),
+
+def _nodes(p: _Parameters) -> list[onnx.NodeProto]:
+    def node(op: str, inputs: list[str], output: str, name: str, **attrs: Any) -> onnx.NodeProto:
+        return helper.make_node(op, inputs, [output], name=name, **attrs)
+
+    same = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    two = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    return [
+        node("Conv", ["x", p.weight("stem.w", 8, 3, 3, 3)], "a0", "stem", strides=[2, 2], **same),
+        node("BatchNormalization", ["a0", *p.norm("bn1", 8)], "a", "bn1"),
+        node("Relu", ["a"], "b", "relu1"),
+        node("Conv", ["b", p.weight("conv2.w", 8, 8, 3, 3)], "c0", "conv2", **same),
+        node("BatchNormalization", ["c0", *p.norm("bn2", 8)], "c", "bn2"),
+        node("Add", ["c", "b"], "d", "add"),
+        node("Relu", ["d"], "e", "relu2"),
+        node("MaxPool", ["e"], "f", "pool", **two),
+        node("GlobalAveragePool", ["f"], "g", "gap"),
+        node("Flatten", ["g"], "h", "flatten"),
+        node("Gemm", ["h", p.weight("fc.w", 5, 8), "fc.b"], "logits", "fc", transB=1),
     ]
-    initial["fc.b"] = rng.normal(0, 0.1, 5).astype(np.float32)
+
+
+def small_cnn(seed: int = 7) -> onnx.ModelProto:
+    """Conv, batch norm, ReLU, a residual add, pooling, a linear layer; x: f32[1, 3, 16, 16]."""
+    parameters = _Parameters(seed)
+    nodes = _nodes(parameters)
+    parameters.keep("fc.b", parameters.rng.normal(0, 0.1, 5))
     graph = helper.make_graph(
         nodes,
         "small_cnn",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 16, 16])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 5])],
-        [numpy_helper.from_array(array, name) for name, array in initial.items()],
+        [numpy_helper.from_array(array, name) for name, array in parameters.arrays.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)

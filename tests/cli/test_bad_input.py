@@ -33,7 +33,7 @@ def assert_refused(done: Answer, code: int, *words: str) -> None:
     assert done.stdout == ""
 
 
-# -- models -----------------------------------------------------------------------------------------
+# -- models
 
 
 def truncated(path: Path) -> None:
@@ -117,7 +117,7 @@ def test_unknown_operators_are_all_listed(invoke: Invoke, tmp_path: Path) -> Non
     assert invoke("check", path).code == INVALID
 
 
-# -- outputs ----------------------------------------------------------------------------------------
+# -- outputs
 
 
 def test_output_is_a_directory(invoke: Invoke, small_model: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_out_of_memory(
     assert_refused(invoke("optimize", small_model), ENVIRONMENT, "memory")
 
 
-# -- options ----------------------------------------------------------------------------------------
+# -- options
 
 OPTIONS: dict[str, tuple[Sequence[str], str]] = {
     "shape": (["--shape", "x=1xtwo"], "not a shape"),
@@ -209,7 +209,7 @@ def test_bad_options(invoke: Invoke, small_model: Path, tmp_path: Path, case: st
     assert os.listdir(tmp_path) == []
 
 
-# -- run --------------------------------------------------------------------------------------------
+# -- run
 
 
 def array_file(folder: Path, shape: tuple[int, ...], dtype: str) -> Path:
@@ -249,7 +249,7 @@ def test_input_files(invoke: Invoke, small_plan: Path, tmp_path: Path) -> None:
     assert_refused(invoke("run", small_plan, "--size", "batch=3"), USAGE, "batch")
 
 
-# -- plans ------------------------------------------------------------------------------------------
+# -- plans
 
 
 def test_every_truncation_is_refused(invoke: Invoke, small_plan: Path, tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_model_is_not_a_plan(invoke: Invoke, small_model: Path, small_plan: Pa
     assert_refused(invoke("optimize", small_plan), USAGE, "plan")
 
 
-# -- verify, bench, opt -----------------------------------------------------------------------------
+# -- verify, bench, opt
 
 
 def test_nothing_to_compare_with(invoke: Invoke, small_model: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_json_has_the_promised_keys(invoke: Invoke, small_model: Path, tmp_path:
     assert data["nodes_before"] == 11
     assert data["arena_bytes"] >= data["arena_lower_bound_bytes"] > 0
     assert {"import", "passes", "kernels", "write"} <= set(data["seconds"])
-    # Read: x 3*16*16, b twice 8*8*8 (the second kernel reads it once), e, f, h; written: b e f h out.
+    # Read: x, b (the second kernel reads it once), e, f, h; written: b, e, f, h, logits.
     moved = (768 + 512) + (512 + 512) + (512 + 128) + (128 + 8) + (8 + 5)
     assert data["activation_bytes"] == 4 * moved
 
@@ -140,8 +140,6 @@ def test_models_are_told_by_content(invoke: Invoke, small_model: Path, tmp_path:
 
 def test_external_data(invoke: Invoke, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
-    onnx.save(
-        small_cnn(), path, save_as_external_data=True, location="m.data", size_threshold=0
-    )
+    onnx.save(small_cnn(), path, save_as_external_data=True, location="m.data", size_threshold=0)
     assert invoke("optimize", path, "--golden").code == 0
     assert invoke("verify", tmp_path / "m.plan").code == 0

@@ -32,7 +32,7 @@ class PlantedMistake(Pass):
 
     name: ClassVar[str] = "planted-mistake"
 
-    def run(self, graph: Graph, context: Context) -> bool:
+    def run(self, graph: Graph, context: Context) -> bool:  # noqa: ARG002
         for node in graph.nodes:
             if node.op.name == "maximum":
                 wrong = graph.create("minimum", node.operands, origins=node.origins, before=node)
@@ -105,9 +105,7 @@ def test_bisect_names_the_kernel(model: Path) -> None:
     plan = compile_model(model)
     case = case_for(model, plan)
     bad = next(k for k in plan.kernels if with_mistake(k.program) != k.program)
-    kernels = [
-        replace(k, program=with_mistake(k.program)) if k is bad else k for k in plan.kernels
-    ]
+    kernels = [replace(k, program=with_mistake(k.program)) if k is bad else k for k in plan.kernels]
     broken = replace(plan, kernels=tuple(kernels))
     assert find_pass(broken, case, model, silent) is None
     culprit = find(broken, case, model, silent)

@@ -55,7 +55,7 @@ def test_a_crash_is_reported_and_the_next_tool_tried(
             command = [sys.executable, "-c", code]
         return run(command, **options)  # type: ignore[call-overload, no-any-return]
 
-    monkeypatch.setattr(reference.subprocess, "run", crash)
+    monkeypatch.setattr("fusec.verification.reference.subprocess.run", crash)
     path = save(small_cnn(), tmp_path / "m.onnx")
     x = rng.standard_normal((1, 3, 16, 16)).astype(np.float32)
     answer = run_reference(path, {"x": x})
@@ -71,9 +71,7 @@ def test_no_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.hint is not None and "fusec[verify]" in caught.value.hint
 
 
-def test_tolerance_grows_with_the_reference_error(
-    tmp_path: Path, rng: np.random.Generator
-) -> None:
+def test_tolerance_grows_with_the_reference_error(tmp_path: Path, rng: np.random.Generator) -> None:
     """A sum that cancels: the tool's own optimisations change it by more than 1e-5 / 4."""
     nodes = [
         helper.make_node("Add", ["x", "big"], ["a"]),
@@ -104,5 +102,3 @@ def test_arrays_of_every_dtype_travel(tmp_path: Path, rng: np.random.Generator) 
     for name, array in arrays.items():
         assert loaded[name].dtype == array.dtype
         np.testing.assert_array_equal(loaded[name], array)
-
-
