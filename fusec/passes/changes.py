@@ -83,8 +83,8 @@ class Recorder:
 
     def complete(self, name: str, before: Snapshot, after: Snapshot) -> None:
         """Add what happened between two snapshots and nobody recorded, under the pass's name."""
-        gone = [n for n in before.nodes if n not in after.nodes and n not in self._removed]
-        come = [n for n in after.nodes if n not in before.nodes and n not in self._added]
+        gone = [n for n in before.only_here(after) if n not in self._removed]
+        come = [n for n in after.only_here(before) if n not in self._added]
         updated = list(before.updates(after))
         if gone or come or updated:
             self.record(name, gone, come, updated)
@@ -163,19 +163,29 @@ class Snapshot:
 
     def __init__(self, graph: Graph) -> None:
         self.nodes: dict[Node, _State] = {}
+        self.owners: dict[Node, Node] = {}  # of nodes in nested graphs
         self.storages: dict[Value, Storage] = dict(graph.storages)
         self.roots: dict[str, Root] = dict(graph.roots)
         self.memory: MemoryPlan | None = graph.memory
         self.interfaces: list[object] = []
-        self._visit(graph)
+        self._visit(graph, None)
 
-    def _visit(self, graph: Graph) -> None:
+    def _visit(self, graph: Graph, owner: Node | None) -> None:
         self.interfaces.append((graph.outputs, tuple(graph.inputs), tuple(graph.symbols)))
         for node in graph.nodes:
             names = tuple([r.name for r in node.results])
             self.nodes[node] = (node.operands, names, node.attrs, node.origins, node.region)
+            if owner is not None:
+                self.owners[node] = owner
             for nested in node.graphs:
-                self._visit(nested)
+                self._visit(nested, node)
+
+    def only_here(self, other: Snapshot) -> Iterator[Node]:
+        """Nodes that the other lacks; what went or came with the node that holds it is left out."""
+        for node in self.nodes:
+            owner = self.owners.get(node)
+            if node not in other.nodes and (owner is None or owner in other.nodes):
+                yield node
 
     def updates(self, after: Snapshot) -> Iterator[Node]:
         """Nodes of both that differ other than by reading what replaced a removed value."""

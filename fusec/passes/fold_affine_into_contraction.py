@@ -116,7 +116,7 @@ class _AffineRule(Rule):
             operands[1 - weights.index] = fold.source
             operands[weights.index] = _new_weights(match, b)
             value = b.op(root.op.name, *operands, **root.attrs)
-            _inherit(value, root)
+            _inherit(value, match)
         if fold.shift is None:
             return value
         return b.op("add", value, _shift_constant(fold.shift, root, b))
@@ -192,7 +192,8 @@ def _chain_after(weights: Weights) -> tuple[list[Step], Refusal | None]:
         if not following:
             return steps, None
         if not value.has_one_use:
-            return steps, _refused(following, "other-uses", f"%{value.name} is read elsewhere too")
+            message = f"%{value.name} is read elsewhere too"
+            return steps, None if steps else _refused(following, "other-uses", message)
         if not following[0].varies_along() <= weights.after_axes:
             message = f"{following[0].node!r} varies along more than the output channels"
             return steps, _refused(following, "not-per-channel", message)
@@ -260,8 +261,9 @@ def _shift_constant(shift: Array, root: Node, b: RuleBuilder) -> Value:
     return b.weight(np.ascontiguousarray(shift), f"{root.result.name}.shift")
 
 
-def _inherit(value: Value, root: Node) -> None:
-    """The scaled contraction is the old one: it keeps name and region."""
+def _inherit(value: Value, match: Match) -> None:
+    """The scaled contraction is the old one: it keeps the region, and the name if that is free."""
     assert value.node is not None
-    value.name = root.result.name
-    value.node.region = root.region
+    value.node.region = match.root.region
+    if match.result is not match.root.result:
+        value.name = match.root.result.name

@@ -23,6 +23,7 @@ CODES: Mapping[str, str] = {
     "siblings-apart": "two readers of one value stay in two kernels, each reads it",
     "slower-fused": "the model says that two kernels are faster than one",
     # tile.lower: why a body is not one kernel
+    "attention-order": "an inner contraction is not queries by keys of the outer one",
     "anchor-moved": "a value is needed in another order than it is computed in",
     "constant-inside": "only scalar literals may stand in a kernel's body",
     "different-iteration-spaces": "a value does not lie on the kernel's iteration space",

@@ -152,8 +152,8 @@ class _Driver:
                 self.waiting.append(node)
 
     def _emit_refusals(self) -> None:
-        for node, refusals in self.refusals.items():
-            for origins, refusal in refusals if node.graph is self.graph else ():
+        for node in self.graph.nodes if self.refusals else ():
+            for origins, refusal in self.refusals.get(node, ()):
                 args = dict(refusal.args)
                 self.context.remark(MISSED, refusal.code, origins, refusal.message, **args)
 

@@ -94,6 +94,18 @@ def _applied_before(match: Match, b: RuleBuilder) -> Value:
     return b.op("broadcast", small, shape=match.result.type.shape)
 
 
+def _moves_elements(op: Op) -> bool:
+    return op.is_view and op.operands == ("x",) and op.name not in ("pad", "broadcast")
+
+
+def _is_scalar(match: Match) -> bool:
+    return not match["x"].type.shape
+
+
+def _filled(match: Match, b: RuleBuilder) -> Value:
+    return b.op("broadcast", match["x"], shape=match.result.type.shape)
+
+
 # -- slice, reverse, pad ---------------------------------------------------------------------------
 
 
@@ -242,6 +254,13 @@ RULES = (
         left="f(*xs)",
     ),
     Equation("f(broadcast(x)) => broadcast(f(x))", None, _applied_before, ops={"f": _is_unary}),
+    Equation(
+        "f(broadcast(x)) => broadcast(x), x a scalar",
+        _is_scalar,
+        _filled,
+        ops={"f": _moves_elements},
+        shared=True,
+    ),
     Equation("slice(x) => x, all of it", _is_full, the_x),
     Equation("slice(slice(x)) => slice(x)", None, _composed_slice, shared=True),
     Equation("slice(x) => slice(x), steps over one element are 1", _repeats_nothing, _unit_steps),
