@@ -20,6 +20,7 @@ def _overridable(model: onnx.ModelProto) -> dict[str, Array]:
     """The weights of contractions, made inputs with default values; by name."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     inputs = {entry.name for entry in model.graph.input}
+    model.ir_version = max(model.ir_version, 4)  # below, ONNX Runtime lets no weight be replaced
     weights: dict[str, Array] = {}
     for node in model.graph.node:
         for name in node.input if node.op_type in WEIGHTED else ():
