@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
 import time
@@ -89,21 +90,19 @@ def compile_model(
 ) -> Plan:
     """Compile a model (a path, or the bytes of an ONNX file) into a plan.
 
-    ``jobs``: processes that compile binaries; 0 means one for each core. ``observe``: called with
-    the imported graph and None, then with the graph and record of each pass. Raises errors of
-    `fusec.errors`.
+    ``jobs``: processes that compile binaries; 0: one a core. ``observe``: called with the imported
+    graph and None, then with the graph and record of each pass. Raises errors of `fusec.errors`.
     """
     from fusec.plan import Plan, make_launches
 
-    stage = stages or Stages()
-    targets, passes = resolve_targets(options.targets), choose_passes(options)
+    stage, targets = stages or Stages(), resolve_targets(options.targets)
+    passes = choose_passes(options)
     with stage("import"):
         graph = import_model(source, options)
         before = source_nodes(graph)
     with stage("reference"):
         case = reference_case(source, graph, options)
-    with stage("torch"):  # folding evaluates with it; its import is not the passes' time
-        import torch  # noqa: F401
+    import_torch(stage)
     with stage("passes"):
         trace = run_passes(graph, passes, targets, options, case, observe)
     with stage("kernels"):
@@ -133,11 +132,20 @@ def import_model(source: Source, options: CompileOptions) -> Graph:
     return load_model(source, dict(options.shapes), dict(options.dims))
 
 
+def import_torch(stage: Stages) -> None:
+    """Folding evaluates with torch; its import, a second or two, is not the passes' time."""
+    with stage("torch"):
+        importlib.import_module("torch")
+
+
 def resolve_targets(names: Sequence[str]) -> tuple[Target, ...]:
     """Targets by name, alias, ``native`` or ``all``, each once, in the order given."""
-    from fusec.target import resolve
+    from fusec.target import TARGETS, resolve
 
-    return tuple(dict.fromkeys(resolve(name) for name in names))
+    wanted: list[Target] = []
+    for name in names:
+        wanted += TARGETS if name == "all" else [resolve(name)]
+    return tuple(dict.fromkeys(wanted))
 
 
 def choose_passes(options: CompileOptions) -> tuple[Pass, ...]:

@@ -50,15 +50,15 @@ def first_line(cls: type) -> str:
 
 def catalogue_text(data: dict[str, Any], width: int) -> str:
     """The catalogue for people."""
-    from fusec.explain.units import table, wrap
+    from fusec.explain.units import wrap
 
-    rows = [["pass", "from", "does"]]
+    lines = ["passes:"]
     for entry in data["passes"]:
-        level = "asked for" if entry["level"] is None else f"-O{entry['level']}"
-        rows.append([entry["name"], level, entry["does"]])
-    lines = [table(rows), "", "the pipeline, in order:"]
+        level = "asked for" if entry["level"] is None else f"from -O{entry['level']}"
+        lines += [f"  {entry['name']} ({level})", *wrap(entry["does"], width, "      ")]
+    lines += ["", "the pipeline, in order:"]
     for step in data["pipeline"]:
-        lines += [f"  {step['pass']} (-O{step['level']})", *wrap(step["why"], width, "      ")]
+        lines += [f"  {step['pass']} (from -O{step['level']})", *wrap(step["why"], width, "      ")]
     lines += ["", "remark codes:"]
     for code, meaning in data["codes"].items():
         lines += [f"  {code}", *wrap(meaning, width, "      ")]
@@ -129,5 +129,8 @@ USER_WORDS: dict[str, tuple[tuple[str, ...], str]] = {
 
 def user_word_text(name: str, passes: tuple[str, ...], how: str) -> str:
     """Which passes do what a user looks for."""
-    see = "\n".join(f"  fusec passes {one}" for one in passes)
-    return f"{name}: done by {' and '.join(passes)}\n\n{how}\n\n{see}"
+    from fusec.explain.units import wrap
+
+    see = [f"  fusec passes {one}" for one in passes]
+    done = f"{name}: done by {' and '.join(passes)}"
+    return "\n".join([done, "", *wrap(how, 80, ""), "", *see])

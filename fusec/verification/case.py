@@ -38,6 +38,14 @@ class Case:
         """The tool with its version, for reports."""
         return f"{self.tool} {self.version}"
 
+    @property
+    def golden(self) -> Golden:
+        """As a plan stores it."""
+        from fusec.plan import Golden
+
+        tools = self.tool, self.version, self.seed
+        return Golden(self.inputs, self.outputs, *tools, self.tolerances)
+
     def compare(
         self, got: Mapping[str, Array], rtol: float | None = None
     ) -> tuple[Comparison, ...]:
