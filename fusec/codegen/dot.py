@@ -12,6 +12,7 @@ from fusec.codegen.emitter import Emitter, Tile
 from fusec.codegen.index import Name, suffix
 from fusec.codegen.literals import literal_value, typed_scalar
 from fusec.codegen.names import tl
+from fusec.codegen.online import followed
 from fusec.ir.op import get_op
 from fusec.tile.program import Apply, Dot, Literal, Load, Role
 from fusec.tile.shapes import Dims, dot_uses_unit
@@ -44,13 +45,20 @@ def emit_dot(emitter: Emitter, statement: Dot) -> None:
     full = emitter.program.axis(statement.axis).role is Role.FULL
     accumulator = None if full else emitter.symbols[f"{statement.name} accumulator"].text
     if dot_uses_unit(emitter.program, statement, emitter.dims):
-        text = _unit(emitter, statement, accumulator)
+        text = _unit(emitter, statement, _followed(emitter, statement, accumulator))
     else:
         text = _multiply_sum(emitter, statement)
-        text = text if accumulator is None else f"{accumulator} + {text}"
+        so_far = _followed(emitter, statement, accumulator)
+        text = text if so_far is None else f"{so_far} + {text}"
     if accumulator is None:
         accumulator = emitter.declare(statement)
     emitter.line(f"{accumulator} = {text}")
+
+
+def _followed(emitter: Emitter, statement: Dot, accumulator: str | None) -> str | None:
+    if accumulator is None:
+        return None
+    return followed(emitter, accumulator, emitter.dims[statement.name], statement.rescale)
 
 
 def _unit(emitter: Emitter, statement: Dot, accumulator: str | None) -> str:

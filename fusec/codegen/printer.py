@@ -22,6 +22,7 @@ from fusec.codegen.memory import (
     emit_store,
 )
 from fusec.codegen.names import identifier
+from fusec.codegen.online import emit_running_max, start_running_max
 from fusec.codegen.pointwise import emit_apply
 from fusec.codegen.reduce import emit_reduce, finish_reduce, start_reduce
 from fusec.ir.sym import Dim, free_symbols
@@ -36,11 +37,13 @@ from fusec.tile.program import (
     Loop,
     Reduce,
     Role,
+    RunningMax,
     Statement,
     Store,
     TileProgram,
 )
 
+PRECISIONS = ("ieee", "tf32x3", "tf32")
 UNROLL = 16  # loops of so few single elements are unrolled: their index arithmetic becomes constant
 
 _EMITTERS: dict[type[Statement], Callable[[Emitter, Any], None]] = {
@@ -52,6 +55,7 @@ _EMITTERS: dict[type[Statement], Callable[[Emitter, Any], None]] = {
     Apply: emit_apply,
     Reduce: emit_reduce,
     Dot: emit_dot,
+    RunningMax: emit_running_max,
 }
 
 
@@ -60,6 +64,7 @@ def print_kernel(program: TileProgram, name: str) -> str:
 
     Parameters: operand and result pointers, the graph's symbols, then ``BLOCK_*`` constexprs.
     """
+    _check(program)
     emitter = Emitter(program)
     emitter.namer(name)
     _declare(emitter)
@@ -76,6 +81,15 @@ def print_kernel(program: TileProgram, name: str) -> str:
     for source in emitter.helpers.sources:
         parts += [*source.splitlines(), "", ""]
     return "\n".join([*parts, "@triton.jit", *head, *lines, ""])
+
+
+def _check(program: TileProgram) -> None:
+    """Programs may come from a file: what is printed as it stands has to be harmless."""
+    for axis in program.axes:
+        if not (axis.name.isidentifier() and axis.name.isascii()):
+            raise ValueError(f"axis name {axis.name!r} is not an identifier")
+    if program.precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {program.precision!r}")
 
 
 def parameters(program: TileProgram, emitter: Emitter | None = None) -> list[str]:
@@ -155,10 +169,14 @@ def _emit_loop(emitter: Emitter, loop: Loop) -> None:
     axis = emitter.program.axis(loop.axis)
     dtypes = {s.name: s.dtype for s in emitter.program.statements}
     for statement in loop.body:
+        if getattr(statement, "axis", None) != loop.axis:
+            continue
         if isinstance(statement, Dot):
             start_dot(emitter, statement)
         elif isinstance(statement, Reduce):
             start_reduce(emitter, statement, dtypes[statement.arg])
+        elif isinstance(statement, RunningMax):
+            start_running_max(emitter, statement)
     with emitter.nested() as inner:
         for statement in loop.body:
             _emit(emitter, statement)
@@ -170,6 +188,8 @@ def _emit_loop(emitter: Emitter, loop: Loop) -> None:
             emitter.scope.lines += fit(f"{d.name} = {d.text}", inner.depth)
     emitter.scope.lines += inner.lines
     for statement in loop.body:
+        if getattr(statement, "axis", None) != loop.axis:
+            continue
         if isinstance(statement, Dot):
             finish_dot(emitter, statement)
         elif isinstance(statement, Reduce):

@@ -15,6 +15,7 @@ from fusec.codegen.emitter import Emitter
 from fusec.codegen.index import Name
 from fusec.codegen.literals import Scalar, highest, literal_value, lowest, typed_scalar
 from fusec.codegen.names import tl
+from fusec.codegen.online import followed
 from fusec.ir.types import DType, bool_, i32
 from fusec.tile.program import Reduce, Role
 from fusec.tile.shapes import Dims
@@ -53,6 +54,10 @@ def emit_reduce(emitter: Emitter, statement: Reduce) -> None:
         emitter.line(f"{emitter.declare(statement)} = {result}")
         return
     accumulator = emitter.symbols[f"{statement.name} accumulator"].text
+    if statement.rescale is not None:
+        so_far = followed(emitter, accumulator, target, statement.rescale)
+        emitter.line(f"{accumulator} = {so_far} + {value}")
+        return
     emitter.line(f"{accumulator} = {_combine(emitter, kind_of(statement), accumulator, value)}")
 
 

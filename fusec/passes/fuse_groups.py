@@ -81,7 +81,7 @@ class Partition:
             group.seconds = 0.0
 
     def _lower(self, nodes: list[Node]) -> tuple[Boundary | None, TileProgram | Refusal, float]:
-        if len(find_anchors(nodes)[0]) > 1:  # needs no body to be refused
+        if len(find_anchors(nodes)[0]) > 2:  # needs no body to be refused
             return None, lower_nodes(Body(tuple(nodes), (), ())), float("inf")
         border = boundary(nodes)
         key = body_key(border)

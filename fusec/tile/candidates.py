@@ -148,9 +148,7 @@ def _stages(facts: Facts, target: Target) -> tuple[int, ...]:
 # ------------------------------------------------------------------------------- small tiles
 
 
-def _explained(
-    facts: Facts, target: Target, ranked: list[Ranked]
-) -> tuple[Candidate, ...]:
+def _explained(facts: Facts, target: Target, ranked: list[Ranked]) -> tuple[Candidate, ...]:
     """Candidates; contraction tiles below 64x64 only where they win clearly, with the reason."""
     dot = facts.dot
     whole = [Candidate(c, e.seconds, e.bound) for e, c in ranked]

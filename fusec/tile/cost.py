@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fusec.ir.op import get_op
 from fusec.ir.sym import Dim, bounds, ceildiv, product, smin
 from fusec.target import Target
-from fusec.tile.program import Apply, Buffer, Cost, Dot, Load, Reduce, Store, TileProgram
+from fusec.tile.program import Apply, Buffer, Cost, Dot, Load, Reduce, Statement, Store, TileProgram
 from fusec.tile.space import Space
 from fusec.tile.trace import Term
 
@@ -17,7 +17,11 @@ USUAL_TILE = 1024  # elements of a pointwise tile
 
 
 def count_cost(
-    space: Space, terms: Sequence[Term], stores: Sequence[Store], buffers: Sequence[Buffer]
+    space: Space,
+    terms: Sequence[Term],
+    statements: Iterable[Statement],
+    stores: Sequence[Store],
+    buffers: Sequence[Buffer],
 ) -> Cost:
     """Distinct bytes read and written once, and operations including recomputation."""
     sizes = {b.name: b for b in buffers}
@@ -34,8 +38,8 @@ def count_cost(
     for store in stores:
         written = written + sizes[store.buffer].type.nbytes
     flops: Dim = 0
-    for term in terms:
-        flops = flops + operations(space, term)
+    for statement in statements:
+        flops = flops + operations(space, statement)
     return Cost(bytes_read, written, flops)
 
 
@@ -44,29 +48,31 @@ def span(space: Space, axes: Sequence[str]) -> Dim:
     return product(a.extent for a in space.axes if a.name in axes)
 
 
-def operations(space: Space, term: Term) -> Dim:
-    """Operations of one statement over the whole run."""
-    statement = term.statement
-    if isinstance(statement, Dot):
-        return 2 * span(space, [a.name for a in space.axes])
-    if isinstance(statement, Reduce):
-        inner = (space.inner.name,) if space.inner is not None else ()
-        return span(space, (*statement.axes, *inner))
-    if not isinstance(statement, Apply) or statement.op in ("cast", "bitcast"):
+def operations(space: Space, statement: Statement) -> Dim:
+    """Operations of one statement over the whole run, in each loop where it stands.
+
+    What lacks an axis of the grid is computed again by every tile of it.
+    """
+    weight, axes = _weight(space, statement)
+    if weight == 0:
         return 0
-    weight = TRANSCENDENTAL if get_op(statement.op).is_transcendental else 1
     repeated: Dim = weight
     for axis in space.axes:
-        if (
-            axis.name not in statement.axes
-            and axis.in_grid
-            and space.inner is not None
-            and space.inner.name in statement.axes
-        ):
-            repeated = repeated * (
-                ceildiv(axis.extent, RECOMPUTE_TILE) if axis.is_vector else axis.extent
-            )
-    return repeated * span(space, statement.axes)
+        if axis.in_grid and axis.name not in axes:
+            tiles = ceildiv(axis.extent, RECOMPUTE_TILE) if axis.is_vector else axis.extent
+            repeated = repeated * tiles
+    return repeated * span(space, axes)
+
+
+def _weight(space: Space, statement: Statement) -> tuple[int, tuple[str, ...]]:
+    """Operations of one element, and the axes of the elements."""
+    if isinstance(statement, Dot):
+        return 2, (*statement.axes, statement.axis)
+    if isinstance(statement, Reduce):
+        return 1, (*statement.axes, statement.axis)
+    if not isinstance(statement, Apply) or statement.op in ("cast", "bitcast"):
+        return 0, ()
+    return TRANSCENDENTAL if get_op(statement.op).is_transcendental else 1, statement.axes
 
 
 def modelled_time(program: TileProgram, target: Target) -> float:

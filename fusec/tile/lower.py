@@ -43,6 +43,7 @@ from fusec.tile.schedule import Write, live_terms, schedule
 from fusec.tile.space import (
     Position,
     Space,
+    attention_space,
     contraction_space,
     find_anchors,
     pointwise_space,
@@ -123,7 +124,7 @@ def _lower(
         symbols=used_symbols(space, statements),
         body=statements,
         anchor=anchor_name(terms),
-        cost=count_cost(space, terms, [w.store for w in writes], [*ins, *outs]),
+        cost=count_cost(space, terms, flat(statements), [w.store for w in writes], [*ins, *outs]),
         wide=any(is_wide(b) for b in [*ins, *outs]),
         precision=precision,
     )
@@ -143,16 +144,21 @@ def choose_space(body: Body) -> Space:
             raise Refused("empty-result", f"%{value.name} has no elements", value)
     heavy, reductions = find_anchors(body.nodes)
     if len(heavy) > 1:
-        names = " and ".join(n.op.name for n in heavy[:2])
-        raise Refused(
-            "two-contractions", f"{names} in one kernel", *(n.results[0] for n in heavy[:2])
-        )
+        return attention_space(*attention_pair(heavy))
     if heavy:
         return contraction_space(heavy[0]) if heavy[0].op.is_contraction else window_space(heavy[0])
     if reductions:
         return reduction_space(widest(reductions))
     kind = "move" if all(n.op.is_view or n.is_constant for n in body.nodes) else "pointwise"
     return pointwise_space(body.outputs[0].type.shape, kind)
+
+
+def attention_pair(heavy: Sequence[Node]) -> tuple[Node, Node]:
+    """Two matmuls that may be one attention: the second works on what the first computes."""
+    if len(heavy) == 2 and all(n.op.name == "matmul" for n in heavy):
+        return heavy[0], heavy[1]
+    names = " and ".join(n.op.name for n in heavy[:2])
+    raise Refused("two-contractions", f"{names} in one kernel", *(n.results[0] for n in heavy[:2]))
 
 
 def widest(reductions: Sequence[Node]) -> Node:
@@ -275,9 +281,14 @@ def dims_of(statement: Statement) -> tuple[Dim, ...]:
     return (statement.value,) if isinstance(statement, Index) else ()
 
 
+def flat(body: Sequence[Statement | Loop]) -> list[Statement]:
+    """The statements in order, those in loops included."""
+    return [s for item in body for s in (item.body if isinstance(item, Loop) else (item,))]
+
+
 def used_symbols(space: Space, body: Sequence[Statement | Loop]) -> tuple[Symbol, ...]:
     """The graph symbols that extents and access maps mention, by name."""
-    statements = [s for item in body for s in (item.body if isinstance(item, Loop) else (item,))]
+    statements = flat(body)
     local = {a.name for a in space.axes} | {s.name for s in statements}
     dims = [a.extent for a in space.axes] + [d for s in statements for d in dims_of(s)]
     found = {

@@ -148,16 +148,32 @@ class Reduce(Statement):
     arg: str
     axis: str
     last: bool = False
+    rescale: str | None = None
+
+
+@dataclass(frozen=True)
+class RunningMax(Statement):
+    """The largest element of ``arg`` over ``axis`` up to this tile of its loop; 0 while that is -inf.
+
+    A `Reduce` (sum) or `Dot` with ``rescale`` naming it multiplies what it has accumulated by
+    exp(maximum before - maximum now) in each step.
+    """
+
+    arg: str
+    axis: str
 
 
 @dataclass(frozen=True)
 class Dot(Statement):
-    """``sum over axis of a * b``, a: (m, axis), b: (axis, n), in the loop of ``axis``; dtype
-    accumulates."""
+    """``sum over axis of a * b``, accumulated in ``dtype``; at once over a FULL axis.
+
+    Over a LOOP axis it stands in that axis' loop. Elements past the axis' extent count as zero.
+    """
 
     a: str
     b: str
     axis: str
+    rescale: str | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from fusec.tile.program import (
     Load,
     Loop,
     Reduce,
+    RunningMax,
     Statement,
     Store,
 )
@@ -153,12 +154,17 @@ class _Scheduler:
 def rename(statement: Statement, names: dict[str, str]) -> Statement:
     """The statement with what it reads renamed."""
     new = names.get
+    rescale = getattr(statement, "rescale", None)
+    scale = None if rescale is None else new(rescale, rescale)
     if isinstance(statement, Apply):
         return replace(statement, args=tuple(new(a, a) for a in statement.args))
     if isinstance(statement, Reduce):
-        return replace(statement, arg=new(statement.arg, statement.arg))
+        return replace(statement, arg=new(statement.arg, statement.arg), rescale=scale)
     if isinstance(statement, Dot):
-        return replace(statement, a=new(statement.a, statement.a), b=new(statement.b, statement.b))
+        a, b = new(statement.a, statement.a), new(statement.b, statement.b)
+        return replace(statement, a=a, b=b, rescale=scale)
+    if isinstance(statement, RunningMax):
+        return replace(statement, arg=new(statement.arg, statement.arg))
     if isinstance(statement, Store):
         statement = replace(statement, arg=new(statement.arg, statement.arg))
     if isinstance(statement, Load | Store):

@@ -12,6 +12,7 @@ from fusec.tile.program import (
     Index,
     Literal,
     Reduce,
+    RunningMax,
     Statement,
     TileProgram,
 )
@@ -43,7 +44,7 @@ def _varying(statement: Statement, known: Mapping[str, Dims], order: Dims) -> It
         return [d for b in statement.bounds for d in _of_index(b.index, known, order)]
     if isinstance(statement, Apply):
         return [d for a in statement.args for d in known[a]]
-    if isinstance(statement, Reduce):
+    if isinstance(statement, Reduce | RunningMax):
         return [d for d in known[statement.arg] if d != statement.axis]
     if isinstance(statement, Dot):
         return [d for d in (*known[statement.a], *known[statement.b]) if d != statement.axis]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from fusec.ir.graph import Node
+from fusec.ir.graph import Node, Value
 from fusec.ir.sym import (
     Dim,
     Expr,
@@ -21,7 +22,7 @@ from fusec.ir.sym import (
     product,
     symbol,
 )
-from fusec.tile.program import Axis, Role
+from fusec.tile.program import Axis, Refusal, Role
 
 Position = tuple[Dim, ...]
 
@@ -29,9 +30,19 @@ FULL_ROW = 8192  # longest row kept in one tile when it is contiguous: 32 KiB of
 FULL_COLUMN = (
     256  # the same when neighbours of a row are not contiguous, so tiles need several rows
 )
+HEAD_LIMIT = 256  # elements of an attention head that one tile holds
 SERIAL_WINDOW = (
     4  # a window is walked tap by tap when there are this many times more outputs than taps
 )
+
+
+class Refused(Exception):
+    """A body is not one kernel."""
+
+    def __init__(self, code: str, message: str, *values: Value, **args: Any) -> None:
+        super().__init__(message)
+        names = tuple(v.name for v in values)
+        self.refusal = Refusal(code, message, names, tuple(sorted(args.items())))
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,8 @@ class Space:
     ``anchor_index``: the index of the anchor's result, over axis symbols. ``rows``: the shape whose
     row-major order the grid follows when a result is as large as the reduced rows. ``inner``: name
     and
-    symbol of the reduced axis, ``inner_shape`` the dims it flattens.
+    symbol of the reduced axis, ``inner_shape`` the dims it flattens. ``nested``: the contraction that
+    attention computes inside, over the axis ``e`` of symbol ``nested_symbol``.
     """
 
     kind: str
@@ -57,6 +69,8 @@ class Space:
     reduce_shape: tuple[Dim, ...] = ()
     reduce_axes: tuple[int, ...] = ()
     is_dot: bool = False
+    nested: Node | None = None
+    nested_symbol: Dim = 0
 
     @property
     def grid(self) -> tuple[str, ...]:
@@ -235,6 +249,40 @@ def matmul_space(node: Node) -> Space:
     n, k = symbol("n", below=columns), symbol("k", below=depth)
     index = (*delinearize(b, batch_dims), *delinearize(m, row_dims), n)
     return _dot_space(node, index, (batch, product(row_dims), depth, columns), k, ())
+
+
+def attention_space(scores: Node, node: Node) -> Space:
+    """``node`` multiplies rows computed from ``scores``: queries (m) by keys (k), heads in one tile.
+
+    The head dims of the queries (e) and of the values (n) are whole tiles; keys are walked.
+    """
+    shape = node.results[0].type.shape
+    *batch_dims, rows, columns = shape
+    keys, head = node.operands[0].type.shape[-1], scores.operands[0].type.shape[-1]
+    sizes = (rows, keys, columns, head)
+    if any(d == 1 for d in sizes[1:]) or not all(_fits_head(d) for d in (columns, head)):
+        text = f"heads of {head} and {columns} elements: attention takes 2 to {HEAD_LIMIT}"
+        raise Refused("two-contractions", text, scores.results[0], node.results[0])
+    batch = product(batch_dims)
+    b, m = symbol("b", below=batch), symbol("m", below=rows)
+    n, k = symbol("n", below=columns), symbol("k", below=keys)
+    axes: tuple[Axis, ...] = () if batch == 1 else (Axis("b", batch, Role.BATCH, False),)
+    inner = Axis("k", keys, Role.LOOP, is_masked(keys, 32))
+    axes += () if rows == 1 else (Axis("m", rows, Role.GRID, is_masked(rows, 128)),)
+    axes += (
+        Axis("e", head, Role.FULL, is_masked(head, 1 << 30)),
+        inner,
+        Axis("n", columns, Role.FULL, is_masked(columns, 1 << 30)),
+    )
+    index = (*delinearize(b, batch_dims), m, n)
+    return Space(
+        "attention", axes, (), node, index, product(shape), 0, inner, k, keys,
+        is_dot=True, nested=scores, nested_symbol=symbol("e", below=head),
+    )  # fmt: skip
+
+
+def _fits_head(dim: Dim) -> bool:
+    return isinstance(dim, int) and dim <= HEAD_LIMIT
 
 
 def conv_space(node: Node) -> Space:

@@ -26,21 +26,12 @@ from fusec.tile.program import (
     Refusal,
     Statement,
 )
-from fusec.tile.space import Position, Space
+from fusec.tile.space import Position, Refused, Space
 
 Bounds = tuple[Bound, ...]
 Handler = Callable[["Tracer", Node, int, Position, Bounds], "Term"]
 
 HANDLERS: dict[str, Handler] = {}  # by op name; filled by the trace_* modules
-
-
-class Refused(Exception):
-    """A body is not one kernel."""
-
-    def __init__(self, code: str, message: str, *values: Value, **args: Any) -> None:
-        super().__init__(message)
-        names = tuple(v.name for v in values)
-        self.refusal = Refusal(code, message, names, tuple(sorted(args.items())))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +69,7 @@ class Tracer:
         self.terms: list[Term] = []
         self._order = {axis.name: i for i, axis in enumerate(space.axes)}
         self._names: dict[str, int] = {}
+        self._taken = {*_RESERVED, *self._order}
         self._memo: dict[tuple[Value, Position, Bounds], Term] = {}
         self._made: dict[Any, Term] = {}
         self._indirect: dict[str, Term] = {}
@@ -127,11 +119,13 @@ class Tracer:
 
     def fresh(self, hint: str) -> str:
         """A statement name that neither another statement nor an axis has."""
-        count = self._names.get(hint, -1) + 1
+        name, count = hint, self._names.get(hint, 0)
+        while name in self._taken:
+            count += 1
+            name = f"{hint}_{count}"
         self._names[hint] = count
-        if count == 0 and hint not in self._order and hint not in _RESERVED:
-            return hint
-        return f"{hint}_{max(count, 1)}"
+        self._taken.add(name)
+        return name
 
     def add(
         self,

@@ -14,8 +14,9 @@ from typing import Any
 from fusec.ir.graph import Node, Value
 from fusec.ir.sym import Dim, Expr, delinearize, free_symbols, linearize, smax
 from fusec.ir.types import DType, i64
-from fusec.tile.program import Bound, Dot, Index, Load, Reduce, Role
-from fusec.tile.space import Position, tap_shape
+from fusec.tile.online import in_one_pass
+from fusec.tile.program import Dot, Index, Reduce, Role
+from fusec.tile.space import Position, Space, tap_shape
 from fusec.tile.trace import (
     HANDLERS,
     Bounds,
@@ -79,17 +80,11 @@ def _reduce(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bo
     shape = source.type.shape
     axes = tuple(node.attrs["axes"]) if "axes" in node.attrs else (node.attrs["axis"],)
     value = node.results[result]
-    if not space.reduce_shape and space.anchor is not None:
-        raise Refused(
-            "reduction-in-contraction", f"{node.op.name} stands beside a contraction", value
-        )
     _check_extent(tracer, value, [shape[a] for a in axes])
     inner = iter(space.inner_index([shape[a] for a in axes]))
     outer = iter(index)
     position = tuple([next(inner) if d in axes else next(outer) for d in range(len(shape))])
-    if any(
-        space.inner is not None and s.name == space.inner.name for d in index for s in _symbols(d)
-    ):
+    if _moves_along_rows(space, index):
         raise Refused(
             "reduction-order", f"{node.op.name} is needed at every element of a row", value
         )
@@ -110,8 +105,15 @@ def _as_declared(tracer: Tracer, term: Term) -> Term:
     return tracer.cast(term, compute_dtype(term.declared), term.declared)
 
 
-def _symbols(dim: Dim) -> tuple[Any, ...]:
-    return free_symbols(dim) if isinstance(dim, Expr) else ()
+def _moves_along_rows(space: Space, index: Position) -> bool:
+    """Whether a reduced value is wanted at an index that changes along what it was reduced over.
+
+    In a contraction the statistics of a row belong to the rows: not to columns, nor to depth.
+    """
+    inner = {space.inner.name} if space.inner is not None else set()
+    inner |= {"n", "e"} if space.is_dot else set()
+    names = {s.name for d in index if isinstance(d, Expr) for s in free_symbols(d)}
+    return bool(names & inner)
 
 
 def _check_extent(tracer: Tracer, value: Value, dims: list[Dim]) -> None:
@@ -128,6 +130,8 @@ def _check_extent(tracer: Tracer, value: Value, dims: list[Dim]) -> None:
 
 def _contraction(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bounds) -> Term:
     space, value = tracer.space, node.results[result]
+    if node is space.nested:
+        return _scores(tracer, node, index, bounds)
     if node is not space.anchor:
         raise Refused(
             "two-contractions",
@@ -139,16 +143,31 @@ def _contraction(tracer: Tracer, node: Node, result: int, index: Position, bound
             "anchor-moved", f"{node.op.name} is needed in another order than it is computed", value
         )
     left, right, inside = OPERANDS[node.op.name](tracer, node, index)
-    a, b = (
-        _operand(tracer, node.operands[0], left, inside),
-        _operand(tracer, node.operands[1], right, ()),
-    )
+    a = _operand(tracer, node.operands[0], left, inside)
+    b = _operand(tracer, node.operands[1], right, ())
     acc, declared = accumulator(node), value.type.dtype
     if space.is_dot:
-        return _as_declared(tracer, _dot(tracer, node, a, b, acc, declared))
+        assert space.inner is not None
+        term = in_one_pass(tracer, dot_term(tracer, node, a, b, acc, space.inner.name))
+        return _as_declared(tracer, term)
     factors = (tracer.cast(a, acc, a.declared), tracer.cast(b, acc, b.declared))
     term = tracer.apply(node, "mul", factors, acc)
     return _as_declared(tracer, reduce_term(tracer, node, "sum", term, acc, declared))
+
+
+def _scores(tracer: Tracer, node: Node, index: Position, bounds: Bounds) -> Term:
+    """The contraction inside attention: queries by keys, over a head that is one whole tile."""
+    x, y = node.operands
+    *batch, i, j = index
+    e = tracer.space.nested_symbol
+    left = tracer.at(x, (*broadcast_batch(x, batch), 0 if x.type.shape[-2] == 1 else i, e), bounds)
+    right = tracer.at(y, (*broadcast_batch(y, batch), e, 0 if y.type.shape[-1] == 1 else j), bounds)
+    rows, keys = (set(t.axes) - {"b", "e"} for t in (left, right))
+    if not (rows <= {"m"} and keys == {"k"}) and not (rows == {"k"} and keys <= {"m"}):
+        raise Refused(
+            "attention-order", f"%{node.result.name} is not queries by keys", node.results[0]
+        )
+    return _as_declared(tracer, dot_term(tracer, node, left, right, accumulator(node), "e"))
 
 
 def _operand(tracer: Tracer, value: Value, index: Position, inside: Bounds) -> Term:
@@ -159,33 +178,22 @@ def _zero(declared: DType) -> Any:
     return 0.0 if declared.is_float else False if declared.kind == "bool" else 0
 
 
-def _dot(tracer: Tracer, node: Node, a: Term, b: Term, acc: DType, declared: DType) -> Term:
-    space = tracer.space
-    assert space.inner is not None
+def dot_term(tracer: Tracer, node: Node, a: Term, b: Term, acc: DType, axis: str) -> Term:
+    """``sum over axis of a * b``; elements past the end of the axis count as zero."""
     a, b = (tracer.cast(t, t.declared, t.declared) for t in (a, b))
-    if space.inner.masked:
-        edge: Bounds = (Bound(space.inner_symbol, space.inner_extent, False, True),)
-        a, b = (_zero_past_edge(tracer, t, edge) for t in (a, b))
-    axes = tuple(x.name for x in space.axes if x.name in ("b", "m", "n"))
+    axes = tuple(x for x in tracer.axes_of(terms=(a, b)) if x != axis)
     note = repr(node)
+    serial = tracer.space.inner is not None and tracer.space.inner.name == axis
     return tracer.add(
         ("dot", a.name, b.name),
         lambda name: Dot(
-            name, acc, axes, a=a.name, b=b.name, axis="k", origins=node.origins, note=note
+            name, acc, axes, a=a.name, b=b.name, axis=axis, origins=node.origins, note=note
         ),
         node.op.name,
         (a, b),
-        declared,
-        loop="k",
+        node.results[0].type.dtype,
+        loop=axis if serial else None,
     )
-
-
-def _zero_past_edge(tracer: Tracer, term: Term, edge: Bounds) -> Term:
-    """Elements past the end of K must be zero on both sides: garbage may be NaN."""
-    if isinstance(term.statement, Load):
-        return tracer.filled(term, _zero(term.declared))
-    guarded = tracer.guarded(term, edge, _zero(term.declared))
-    return tracer.cast(guarded, term.declared, term.declared)
 
 
 def _matmul_operands(

@@ -305,3 +305,67 @@ def _sum_pool() -> tuple[Build, Eager]:
         lambda b, v: [b.op("mul", b.op("sum_pool", v[0], **attrs), b.literal(1 / 9, f32))],
         lambda x: [F.avg_pool2d(x, 3, 1, 1)],
     )
+
+
+def attention(
+    b: GraphBuilder, q: Value, k: Value, v: Value, scale: float, mask: Value | None
+) -> Value:
+    rank = k.type.rank
+    perm = (*range(rank - 2), rank - 1, rank - 2)
+    s = b.op("mul", b.op("matmul", q, b.op("transpose", k, perm=perm)), b.literal(scale, f32))
+    s = s if mask is None else b.op("add", s, mask)
+    return b.op("matmul", softmax(b, s, s.type.rank - 1), v)
+
+
+@case("attention-heads-from-rows", "attention", (2, 50, 3 * 4 * 8))
+def _attention() -> tuple[Build, Eager]:
+    def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
+        x = b.op("transpose", b.op("reshape", v[0], shape=(2, 50, 3, 4, 8)), perm=(2, 0, 3, 1, 4))
+        parts = [
+            b.op(
+                "reshape",
+                b.op("slice", x, starts=(i, 0, 0, 0, 0), sizes=(1, 2, 4, 50, 8), steps=(1,) * 5),
+                shape=(2, 4, 50, 8),
+            )
+            for i in range(3)
+        ]
+        y = b.op("transpose", attention(b, *parts, 8**-0.5, None), perm=(0, 2, 1, 3))
+        return [b.op("reshape", y, shape=(2, 50, 32))]
+
+    def eager(x: torch.Tensor) -> list[torch.Tensor]:
+        q, k, v = x.reshape(2, 50, 3, 4, 8).permute(2, 0, 3, 1, 4)
+        return [F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(2, 50, 32)]
+
+    return build, eager
+
+
+@case("cross-attention-masked", "attention", (3, 20, 16), (3, 37, 16), (3, 37, 24), (20, 37))
+def _masked_attention() -> tuple[Build, Eager]:
+    def eager(
+        q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, m: torch.Tensor
+    ) -> list[torch.Tensor]:
+        return [F.scaled_dot_product_attention(q, k, v, m, scale=0.3)]
+
+    return lambda b, v: [attention(b, v[0], v[1], v[2], 0.3, v[3])], eager
+
+
+@case("attention-of-one-query", "attention", (2, 1, 16), (2, 40, 16), (2, 40, 16))
+def _one_query() -> tuple[Build, Eager]:
+    return (
+        lambda b, v: [attention(b, *v, 0.25, None)],
+        lambda q, k, v: [F.scaled_dot_product_attention(q, k, v, scale=0.25)],
+    )
+
+
+@case("layer-norm-before-matmul", "contraction", (2, 9, 48), (48, 33), (48,), (33,))
+def _norm_matmul() -> tuple[Build, Eager]:
+    def build(b: GraphBuilder, v: Sequence[Value]) -> Sequence[Value]:
+        x, w, scale, bias = v
+        mean = b.op("mul", b.op("reduce_sum", x, axes=(2,)), b.literal(1 / 48, f32))
+        c = b.op("sub", x, b.op("reshape", mean, shape=(2, 9, 1)))
+        var = b.op("mul", b.op("reduce_sum", b.op("mul", c, c), axes=(2,)), b.literal(1 / 48, f32))
+        r = b.op("rsqrt", b.op("add", var, b.literal(1e-5, f32)))
+        y = b.op("mul", b.op("mul", c, b.op("reshape", r, shape=(2, 9, 1))), scale)
+        return [b.op("add", b.op("matmul", y, w), bias)]
+
+    return build, lambda x, w, s, c: [F.layer_norm(x, (48,), s) @ w + c]

@@ -22,6 +22,7 @@ from fusec.tile.program import (
     Literal,
     Load,
     Reduce,
+    RunningMax,
     Statement,
     Store,
     TileProgram,
@@ -135,6 +136,11 @@ class Simulator:
         }
         found: torch.Tensor = names[s.kind](value, dim, keepdim=True)
         return found.to(torch_dtype(s.dtype))
+
+    def _runningmax(self, s: RunningMax) -> torch.Tensor:
+        dim = [a.name for a in self.program.axes].index(s.axis)
+        top = self._whole(s.arg, [s.axis]).amax(dim, keepdim=True)
+        return torch.where(top.isneginf(), 0.0, top)
 
     def _dot(self, s: Dot) -> torch.Tensor:
         dim = [a.name for a in self.program.axes].index(s.axis)

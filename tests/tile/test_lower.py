@@ -9,7 +9,7 @@ from fusec.ir import Graph, GraphBuilder, Tensor, f32
 from fusec.ir.sym import symbol
 from fusec.tile.lower import lower
 from fusec.tile.program import Refusal, TileProgram
-from tests.tile.bodies import CASES, Case, softmax
+from tests.tile.bodies import CASES, Case, conv_attrs, softmax
 from tests.tile.simulate import simulate
 
 
@@ -46,7 +46,15 @@ def body(*types: Tensor) -> tuple[Graph, GraphBuilder]:
 
 
 def test_two_contractions_are_refused() -> None:
-    graph, b = body(*[Tensor(f32, (8, 8))] * 3)
+    graph, b = body(Tensor(f32, (1, 8, 4, 4)), Tensor(f32, (8, 8, 3, 3)))
+    x, w = graph.inputs
+    attrs = conv_attrs(pad=1)
+    graph.set_outputs([b.op("conv", b.op("conv", x, w, **attrs), w, **attrs)])
+    assert refused(graph) == "two-contractions"
+
+
+def test_two_matmuls_with_wide_rows_are_refused() -> None:
+    graph, b = body(Tensor(f32, (8, 512)), Tensor(f32, (512, 8)), Tensor(f32, (8, 8)))
     x, y, z = graph.inputs
     graph.set_outputs([b.op("matmul", b.op("matmul", x, y), z)])
     assert refused(graph) == "two-contractions"
