@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fusec.codegen.definitions import Definitions
-from fusec.codegen.helpers import Helpers
+from fusec.codegen.helpers import Helpers, all_helpers
 from fusec.codegen.index import IndexPrinter, Name, suffix
 from fusec.codegen.lines import comment, fit
 from fusec.codegen.literals import literal_operand, literal_value
@@ -46,7 +46,7 @@ class Emitter:
         self.program = program
         self.order = vector_axes(program)
         self.dims = tile_dims(program)
-        self.namer = Namer()
+        self.namer = Namer(all_helpers())
         self.helpers = Helpers()
         self.definitions = Definitions()
         self.tiles: dict[str, Tile] = {}

@@ -39,12 +39,12 @@ def launch_interpreted(
     ``tensors``: by buffer name, CPU tensors whose first element is element 0 of the root (offsets
     are part of the program's accesses). The source is printed here: text from a plan is never run.
     """
+    check_config(program, config, symbols)
     function = _function(_printed(_Identity(program), name), identifier(name))
     buffers = (*program.operands, *program.results)
     arguments: list[Any] = [_pointer(tensors[b.name]) for b in buffers]
     arguments += [_integer(symbols[s.name], program.wide) for s in program.symbols]
     arguments += [config.tile(a.name) for a in program.axes if a.is_vector]
-    check_config(program, config, symbols)
     count = grid_count(program, config, symbols)
     with LOCK, patched(function) as builder:
         builder.set_grid_dim(count, 1, 1)

@@ -26,12 +26,16 @@ def _number(value: float) -> str:
 
 def literal_operand(value: Scalar, dtype: DType) -> str:
     """``value`` as an operand of an operator whose other operand is a tile of ``dtype``."""
+    if _is_negative_zero(value, dtype):
+        return typed_scalar(value, dtype)
     text = _bare(value, dtype)
     return f"({text})" if text.startswith("-") else text
 
 
 def literal_value(value: Scalar, dtype: DType) -> str:
     """``value`` as a function's argument, where it has to have its type."""
+    if _is_negative_zero(value, dtype):
+        return typed_scalar(value, dtype)
     fits = dtype.name == "int32" and -(2**31) <= value < 2**31
     if fits or dtype.name in ("bool", "float32"):
         return _bare(value, dtype)
@@ -40,7 +44,14 @@ def literal_value(value: Scalar, dtype: DType) -> str:
 
 def typed_scalar(value: Scalar, dtype: DType) -> str:
     """``value`` as a scalar tensor."""
+    if _is_negative_zero(value, dtype):
+        return f"(tl.full((), 0.0, {tl(dtype)}) * -1.0)"
     return f"tl.full((), {_bare(value, dtype)}, {tl(dtype)})"
+
+
+def _is_negative_zero(value: Scalar, dtype: DType) -> bool:
+    """Triton turns the constant -0.0 into 0.0, so it has to be computed."""
+    return dtype.is_float and dtype.bits > 8 and value == 0 and math.copysign(1.0, value) < 0
 
 
 def rounded(value: Scalar, dtype: DType) -> float:

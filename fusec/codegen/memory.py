@@ -91,4 +91,5 @@ def emit_in_bounds(emitter: Emitter, statement: InBounds) -> None:
     """Print the conjunction of bounds as a bool tile."""
     dims = emitter.dims[statement.name]
     terms = emitter.bound_terms(statement.bounds, dims) or ["tl.full((), True, tl.int1)"]
-    emitter.line(f"{emitter.declare(statement)} = {' & '.join(terms)}")
+    text = terms[0][1:-1] if len(terms) == 1 and statement.bounds else " & ".join(terms)
+    emitter.line(f"{emitter.declare(statement)} = {text}")

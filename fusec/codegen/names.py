@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Iterable
 
 from fusec.ir.types import DType
 
@@ -55,8 +56,8 @@ def identifier(text: str) -> str:
 class Namer:
     """Gives every thing of a kernel its own name."""
 
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
 
     def __call__(self, text: str) -> str:
         """An unused identifier like ``text``, numbered if it is taken."""
