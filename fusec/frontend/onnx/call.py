@@ -143,6 +143,8 @@ class Call:
 
     def ints_of(self, index: int, what: str) -> tuple[int, ...]:
         """Elements of a required input as numbers."""
+        if not self.dtype(index).is_integer:
+            self.invalid(f"{what} is {self.dtype(index)}, not an integer")
         return tuple(int(x) for x in self.constant(index, what).reshape(-1))
 
     def _folded(self, index: int) -> Array | None:
@@ -213,7 +215,7 @@ class Call:
 
     def axis(self, value: int, rank: int) -> int:
         """An axis counted from the end where negative; malformed if out of range."""
-        if not -rank <= value < max(rank, 1):
+        if not -rank <= value < rank:
             self.invalid(f"axis {value} does not fit rank {rank}")
         return value + rank if value < 0 else value
 

@@ -8,6 +8,7 @@ at run time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -161,6 +162,8 @@ def to_dims(contents: Array) -> tuple[Dim, ...]:
     out: list[Dim] = []
     for element in contents.reshape(-1):
         if isinstance(element, Quotient):
+            raise Undecided
+        if not isinstance(element, Expr) and not math.isfinite(element):
             raise Undecided
         out.append(element if isinstance(element, Expr) else int(element))
     return tuple(out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import (
@@ -102,21 +102,27 @@ class Functions:
         if schema.has_function:
             data = schema.get_function_with_opset_version(call.version)
         else:
-            types = [
-                self.type_proto(call.type(i)).SerializeToString() if call.has(i) else b""
-                for i in range(len(call))
-            ]
-            node = NodeProto()
-            node.CopyFrom(call.node)
-            del node.attribute[:]
-            node.attribute.extend(_renamed(a, n) for n, a in call.attributes.items())
-            data = schema.get_context_dependent_function_with_opset_version(
-                call.version, node.SerializeToString(), types
-            )
+            data = self._body_for_types(schema, call)
         if not data:
             call.refuse(f"operator not supported at version {call.version}")
         body: FunctionProto = FunctionProto.FromString(data)
         return body
+
+    def _body_for_types(self, schema: Any, call: Call) -> bytes:
+        types = [
+            self.type_proto(call.type(i)).SerializeToString() if call.has(i) else b""
+            for i in range(len(call))
+        ]
+        node = NodeProto()
+        node.CopyFrom(call.node)
+        del node.attribute[:]
+        node.attribute.extend(_renamed(a, n) for n, a in call.attributes.items())
+        build = schema.get_context_dependent_function_with_opset_version
+        try:
+            data: bytes = build(call.version, node.SerializeToString(), types)
+        except (ValueError, RuntimeError) as error:
+            call.refuse(f"its function cannot be built for these types: {error}")
+        return data
 
     def type_proto(self, type: Tensor) -> TypeProto:
         """The ONNX form of a type."""

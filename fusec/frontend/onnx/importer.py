@@ -207,8 +207,8 @@ class Importer:
             return False
         try:
             results = evaluator.evaluate(call)
-        except (Undecided, ZeroDivisionError):
-            return False
+        except (Undecided, ValueError, ArithmeticError):
+            return False  # what is wrong with the node, if anything is, its lowering says
         dtype = evaluator.dtype(call)
         arrays = [as_array(r) for r in (results if isinstance(results, tuple) else (results,))]
         if any(a.size > LIMIT for a in arrays) and call.node.op_type != "Constant":

@@ -163,6 +163,8 @@ def reverse_sequence(c: Call) -> Value:
     if {batch, time} != {0, 1}:
         c.invalid("batch_axis and time_axis must be 0 and 1")
     sizes = x.type.shape
+    if len(sizes) < 2 or c.rank(1) != 1:
+        c.invalid(f"cannot reverse {x.type} by {c.type(1)}")
     lengths = c.cast(c.value(1), i64)
     lengths = c.reshape(lengths, (sizes[batch], 1) if batch == 0 else (1, sizes[batch]))
     step = c.op("iota", shape=sizes[:2], axis=time, dtype=i64)

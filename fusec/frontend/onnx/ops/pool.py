@@ -14,6 +14,8 @@ from fusec.ir import Value
 from fusec.ir.sym import Dim, product
 from fusec.ir.types import i64
 
+TABLE = 1 << 20  # places of the windows along an axis; counts of more are computed, not stored
+
 
 def _window(c: Call) -> Window:
     spatial = c.shape()[2:]
@@ -109,7 +111,7 @@ def _count(
     shape = (-1, *(1,) * (len(window.kernel) - axis - 1))
     before = window.padding[axis][0]
     fixed = [d for d in (out, size, before, low, high) if isinstance(d, int)]
-    if len(fixed) == 5:
+    if len(fixed) == 5 and fixed[0] * kernel <= TABLE:
         windows, extent, shift, first, last = fixed
         place = np.arange(windows)[:, None] * stride - shift + np.arange(kernel) * dilation
         inside = (place >= -first) & (place < extent + last)
@@ -140,9 +142,14 @@ def _open_count(
 @lowers("LpPool", rich=True)
 def lp_pool(c: Call) -> Value:
     """``sum(|x|^p) ^ (1 / p)`` of each window."""
-    x, p = c.value(0), c.integer("p", 2)
+    x, p = c.value(0), _exponent(c)
     total = _pool(c, "sum_pool", _power(c, x, p), _window(c))
     return _root(c, total, p)
+
+
+def _exponent(c: Call) -> int:
+    p = c.integer("p", 2)
+    return p if p >= 1 else c.invalid(f"p is {p}, not 1 or more")
 
 
 def _power(c: Call, x: Value, p: int) -> Value:
@@ -182,5 +189,5 @@ def global_max_pool(c: Call) -> Value:
 @lowers("GlobalLpPool", rich=True)
 def global_lp_pool(c: Call) -> Value:
     """The norm over the spatial axes, kept as size 1."""
-    x, p = c.value(0), c.integer("p", 2)
+    x, p = c.value(0), _exponent(c)
     return _root(c, reduced(c, "reduce_sum", _power(c, x, p), _spatial(c, x), keep=True), p)

@@ -104,6 +104,8 @@ RICH_REDUCTIONS: dict[str, Reduce] = {
 
 def axes_of(c: Call, index: int = 1) -> tuple[int, ...] | None:
     """Axes as an attribute or as an input, whichever the version has; None if not given."""
+    if c.rank() == 0:
+        return ()  # a scalar has nothing to reduce, whatever the axes say
     if c.has_attribute("axes"):
         return c.axes(c.integers("axes"), c.rank())
     if c.has(index):

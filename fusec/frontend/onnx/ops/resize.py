@@ -18,6 +18,7 @@ from fusec.ir import Value
 from fusec.ir.sym import Dim, floordiv
 from fusec.ir.types import f32, f64
 
+LARGEST = 1 << 24  # places along an axis for which a table is made
 PROBE = 48  # size at which an open axis is checked to follow a whole factor
 
 
@@ -193,6 +194,8 @@ def _resized(c: Call, targets: Sequence[Target], settings: Settings) -> Value:
         if not isinstance(size, int) or not isinstance(target.out, int):
             x = _open(c, x, target, settings)
             continue
+        if target.out > LARGEST:
+            c.refuse(f"size {target.out} of axis {target.axis} is out of reach")
         assert target.scale is not None
         plan = Resample(size, target.out, target.scale, settings.coordinate, target.roi)
         x = _axis(c, x, target.axis, plan, settings)

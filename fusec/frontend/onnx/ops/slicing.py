@@ -112,7 +112,10 @@ def split_sizes(c: Call) -> tuple[int, list[Dim]]:
     elif c.has(1):
         sizes = list(c.dims(1, "split"))
     else:
-        sizes = _equal_parts(c, extent, c.integer("num_outputs", len(c.node.output)))
+        count = c.integer("num_outputs", len(c.node.output))
+        if count != len(c.node.output):
+            c.invalid(f"num_outputs is {count}, but it has {len(c.node.output)} outputs")
+        sizes = _equal_parts(c, extent, count)
     total: Dim = 0
     for size in sizes:
         total = total + size
