@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onnx import GraphProto, NodeProto, TensorProto, TypeProto
+from onnx import GraphProto, NodeProto, TensorProto
 
 from fusec.errors import InvalidModel, Unsupported, UnsupportedModel
 from fusec.frontend.coverage import DECOMPOSED, SUPPORTED, UNSUPPORTED
@@ -274,7 +274,3 @@ class Importer:
     def fold(self, value: Value) -> Array | None:
         """Numbers of a value that depends on nothing but small constants; None otherwise."""
         return fold(value)
-
-    def type_proto(self, type: Tensor) -> TypeProto:
-        """The ONNX form of a type, for schemas that build a function from their input types."""
-        return self.functions.type_proto(type)

@@ -107,12 +107,8 @@ def _targets(c: Call) -> list[Target]:
         c.invalid("has neither scales nor sizes")
     contents = c.known(2)
     if contents is not None and contents.dtype == object:
-        return _ratio_targets(c, contents, axes)
+        c.refuse(f"scales {list(contents.reshape(-1))} depend on open sizes")
     return _scaled(c, _floats(c, 2), axes)
-
-
-def _ratio_targets(c: Call, contents: Array, axes: Sequence[int]) -> list[Target]:
-    c.refuse(f"scales of axes {list(axes)} depend on open sizes: {contents.reshape(-1)}")
 
 
 def _scaled(c: Call, scales: Sequence[float], axes: Sequence[int]) -> list[Target]:
