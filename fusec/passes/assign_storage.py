@@ -12,6 +12,7 @@ from fusec.ir.storage import ARENA, INPUT, OUTPUT, WEIGHT, Root, Storage
 from fusec.ir.sym import contiguous_strides
 from fusec.ir.view_layout import view_storage
 from fusec.passes.base import Context, Pass
+from fusec.passes.concats import is_written, place_concats
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class AssignStorage(Pass):
 
     1. Graph inputs and outputs live in the caller's buffers; constants in weight roots, one for
        each distinct constant.
-    2. A view that is a strided window of its operand is an alias in the operand's root.
+    2. The parts of a concat that `fuse` left in place are windows of one root, which is the concat.
+       A view that is a strided window of its operand is an alias in the operand's root.
     3. A kernel writes a graph output, or what an output reshapes without a copy, straight into the
        output's root.
     4. Every other result has an arena root of its own, contiguous.
@@ -50,12 +52,19 @@ class _Assigner:
         self.storages: dict[Value, Storage] = {}
         self.roots: dict[str, Root] = {}
         self.outputs = _values_behind_outputs(graph)
+        self.bases: dict[Value, Storage] = {}
+        self.windows: dict[Value, Storage] = {}
         self._counts: dict[str, int] = {}
         self._weights: dict[int, str] = {}
 
     def run(self) -> None:
         for index, value in enumerate(self.graph.inputs):
             self.storages[value] = self.own(value, f"x{index}", INPUT)
+        for value, window in place_concats(self.graph, is_written).windows.items():
+            if window.base not in self.bases:
+                base = _as_output(self, window.base) or _in_arena(self, window.base)
+                self.bases[window.base] = base
+            self.windows[value] = window.of(self.bases[window.base])
         for node in self.graph.nodes:
             for value in node.results:
                 self.storages[value] = next(
@@ -84,6 +93,10 @@ def _as_weight(assigner: _Assigner, value: Value) -> Storage | None:
     return None if data is None else assigner.weight(value, data)
 
 
+def _as_part(assigner: _Assigner, value: Value) -> Storage | None:
+    return assigner.windows.get(value)
+
+
 def _as_alias(assigner: _Assigner, value: Value) -> Storage | None:
     node = value.node
     if node is None or not node.op.is_view:
@@ -103,6 +116,7 @@ def _in_arena(assigner: _Assigner, value: Value) -> Storage:
 # The first that returns a storage decides; the last always does.
 _PLACEMENTS: tuple[Callable[[_Assigner, Value], Storage | None], ...] = (
     _as_weight,
+    _as_part,
     _as_alias,
     _as_output,
     _in_arena,

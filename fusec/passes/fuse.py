@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -12,6 +12,7 @@ from fusec.ir.storage import Storage
 from fusec.ir.sym import contiguous_strides
 from fusec.ir.view_layout import view_storage
 from fusec.passes.base import Context, Pass
+from fusec.passes.concats import Window, is_computed, is_written, place_concats
 from fusec.passes.fuse_body import boundary, build_body, origins_of
 from fusec.passes.fuse_groups import Group, Partition, distinct_edges, upper_bytes
 from fusec.target import Target
@@ -42,10 +43,11 @@ class Fuse(Pass):
         siblings = list(adjacent_siblings(graph))
         _materialize_outputs(graph)
         clones = sink_views(graph)
-        partition = Partition(graph, tightest(context.targets))
+        placement = place_concats(graph, is_computed)
+        partition = Partition(graph, tightest(context.targets), placement.concats)
         partition.grow()
         _Remarks(context, partition, clones).emit(candidates, siblings)
-        rewrite(graph, partition)
+        rewrite(graph, partition, placement.windows)
         return True
 
 
@@ -61,9 +63,15 @@ def _is_settled(node: Node) -> bool:
     """Whether an earlier run of this pass made or left it."""
     if node.is_constant or node.op.name in ("fused", "extern") or node.graphs:
         return True
+    if node.op.name == "concat" and all(is_written(v) or _is_concat(v) for v in node.operands):
+        return True
     if is_alias_view(node):
         return all(_is_settled(u) for u in node.result.users)
     return isinstance(lower(build_body(boundary([node]))), Refusal)
+
+
+def _is_concat(value: Value) -> bool:
+    return value.node is not None and value.node.op.name == "concat"
 
 
 def is_pure_view(node: Node) -> bool:
@@ -145,19 +153,21 @@ def _copy(graph: Graph, value: Value) -> Value:
 # -- after -----------------------------------------------------------------------------------------
 
 
-def rewrite(graph: Graph, partition: Partition) -> None:
+def rewrite(graph: Graph, partition: Partition, windows: Mapping[Value, Window]) -> None:
     """Replace each group by its node, in the order of the partition."""
     shared: dict[tuple[object, ...], Value] = {}
-    layouts: dict[Value, Storage] = {}
+    layouts = {v: w.of(contiguous(w.base)) for v, w in windows.items()}
     for group in partition.groups:
-        if group.is_view and _stays_view(group, layouts):
+        if group.nodes[0] in partition.in_place:
+            graph.move_before(group.nodes[0], None)
+        elif group.is_view and _stays_view(group, layouts):
             for node in group.nodes:
                 _keep_view(graph, node, shared)
         elif isinstance(group.result, Refusal):
             for node in group.nodes:
                 graph.move_before(node, None)
         else:
-            _emit(graph, group)
+            _emit(graph, group, layouts)
 
 
 def _stays_view(group: Group, layouts: dict[Value, Storage]) -> bool:
@@ -198,7 +208,7 @@ def _keep_view(graph: Graph, node: Node, shared: dict[tuple[object, ...], Value]
     graph.move_before(node, None)
 
 
-def _emit(graph: Graph, group: Group) -> None:
+def _emit(graph: Graph, group: Group, layouts: dict[Value, Storage]) -> None:
     border = boundary(group.nodes)
     node = graph.create(
         "fused",
@@ -211,6 +221,8 @@ def _emit(graph: Graph, group: Group) -> None:
     )
     for old, new in zip(border.outputs, node.results, strict=True):
         graph.replace_uses(old, new)
+        if old in layouts:
+            layouts[new] = layouts[old]
     for dead in reversed(group.nodes):
         graph.erase(dead)
 

@@ -9,7 +9,7 @@ topological sort algorithm for directed acyclic graphs", 2006: only ranks betwee
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 
 from fusec.ir.graph import Graph, Node
@@ -25,6 +25,7 @@ BODY_LIMIT = 96  # nodes in one body: keeps growth linear in the graph, and kern
 Entry = tuple[
     int, float, int, int, int, int
 ]  # epilogue, chain or prologue; -seconds saved; both groups; their versions
+IN_PLACE = Refusal("concat-in-place", "the parts are written where the concat is read: no kernel")
 CYCLE = Refusal("cycle", "a path leaves the kernel and comes back to it")
 
 
@@ -44,15 +45,16 @@ class Group:
 
     @property
     def is_view(self) -> bool:
-        """Whether it only renames memory (a concat or a pad moves data)."""
+        """Whether it only renames memory (a pad, or a concat that is not in place, moves data)."""
         return all(n.op.is_view and n.op.name not in ("concat", "pad") for n in self.nodes)
 
 
 class Partition:
     """Groups of a graph's nodes under merging."""
 
-    def __init__(self, graph: Graph, target: Target) -> None:
+    def __init__(self, graph: Graph, target: Target, in_place: Collection[Node] = ()) -> None:
         self.target = target
+        self.in_place = frozenset(in_place)
         self.position: dict[Node, int] = {}
         self.group_of: dict[Node, Group] = {}
         self.refusals: dict[tuple[Node, Node], Refusal] = {}
@@ -77,7 +79,7 @@ class Partition:
 
     def _evaluate(self, group: Group) -> None:
         group.boundary, group.result, group.seconds = self._lower(group.nodes)
-        if group.is_view:
+        if group.is_view or group.nodes[0] in self.in_place:
             group.seconds = 0.0
 
     def _lower(self, nodes: list[Node]) -> tuple[Boundary | None, TileProgram | Refusal, float]:
@@ -166,6 +168,8 @@ class Partition:
         for group in (a, b):
             if isinstance(group.result, Refusal):
                 return group.result
+            if group.nodes[0] in self.in_place:
+                return IN_PLACE
         nodes = sorted((*a.nodes, *b.nodes), key=self.position.__getitem__)
         _, result, seconds = self._lower(nodes)
         if isinstance(result, Refusal):

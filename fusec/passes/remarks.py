@@ -18,6 +18,7 @@ CODES: Mapping[str, str] = {
     "fused-siblings": "two readers of one value are computed by one kernel, which reads it once",
     # fuse: refused
     "body-limit": "the kernel would hold more nodes than a kernel may",
+    "concat-in-place": "a concat whose parts are written into slices of its buffer takes no kernel",
     "cycle": "a path leaves the kernel and comes back to it",
     "not-tried": "the merge was never tried: no neighbouring merge made it possible",
     "siblings-apart": "two readers of one value stay in two kernels, each reads it",
@@ -40,7 +41,8 @@ CODES: Mapping[str, str] = {
     # fold-constants
     "folding-budget": "the folded constant would take more bytes than the budget allows; "
     "raise it with fold-constants{budget=BYTES}",
-    "folding-effort": "evaluating the constant takes more operations than fold-constants allows",
+    "folding-effort": "evaluating the constant takes more operations or memory than "
+    "fold-constants allows",
     # fold-affine-into-contraction
     "not-per-channel": "the constant varies along an axis that the weights do not have",
     "other-uses": "the value in between is read elsewhere too, or is an output of the graph",
