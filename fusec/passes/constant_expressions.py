@@ -22,16 +22,16 @@ class Known:
 
     def __init__(self, graph: Graph, effort: int) -> None:
         self.nodes: set[Node] = set()
-        self.too_long: list[tuple[Node, int]] = []
+        self.refused: list[tuple[Node, str]] = []
         for node in graph.nodes:
-            if not node.is_constant:
-                if not all(v.node in self.nodes for v in node.operands) or not _is_static(node):
-                    continue
-                flops = _flops(node)
-                if flops > effort:
-                    self.too_long.append((node, flops))
-                    continue
-            self.nodes.add(node)
+            if node.is_constant:
+                self.nodes.add(node)
+            elif all(v.node in self.nodes for v in node.operands) and _is_static(node):
+                refusal = _too_much(node, effort)
+                if refusal is None:
+                    self.nodes.add(node)
+                else:
+                    self.refused.append((node, refusal))
 
     def reads_all(self, value: Value) -> bool:
         """Whether only nodes of known value read it."""
@@ -39,12 +39,19 @@ class Known:
 
 
 def _is_static(node: Node) -> bool:
-    """Whether it can be evaluated from its operands alone, in memory that is to be had."""
+    """Whether it can be evaluated from its operands alone."""
     if node.op.family in _NEVER or not node.op.is_pure or node.op.evaluate is None:
         return False
-    if not all(r.type.is_static for r in node.results) or _has_symbols(node):
-        return False
-    return all(bytes_of(r) <= LARGEST for r in node.results) or _is_window(node)
+    return all(r.type.is_static for r in node.results) and not _has_symbols(node)
+
+
+def _too_much(node: Node, effort: int) -> str | None:
+    """Why a node is not evaluated, if it takes too long or its result is too large."""
+    flops = _flops(node)
+    if flops > effort:
+        return f"{flops} operations"
+    size = sum(map(bytes_of, node.results))
+    return f"{size} bytes" if size > LARGEST and not _is_window(node) else None
 
 
 def _has_symbols(node: Node) -> bool:
@@ -135,12 +142,12 @@ class _Chooser:
             if node.op.name != "broadcast":
                 refused.append((node, size))
         roots.reverse()
-        return Selection(tuple(roots), tuple(refused), _growth(roots))
+        return Selection(tuple(roots), tuple(refused), _growth(graph, roots))
 
     def _freed(self, node: Node) -> int:
         """Bytes of constants that go when this node is folded."""
         if node.is_constant:
-            return bytes_of(node.results[0])
+            return stored_bytes(node)
         total = 0
         for value in dict.fromkeys(node.operands):
             if value not in self._shares:
@@ -162,14 +169,15 @@ class _Chooser:
         )
 
 
-def _growth(roots: list[Node]) -> int:
+def _growth(graph: Graph, roots: list[Node]) -> int:
     """Bytes that constants really grow by when the roots are folded, and all else stays."""
     folded = {node for root in roots for node in tree_of(root)}
+    gone = set(roots)
     grown = sum(map(stored_bytes, roots))
-    for node in folded:
-        value = node.results[0]
-        if node.is_constant and all(u.user in folded for u in value.uses):
-            grown -= bytes_of(value)
+    for node in graph.reversed_nodes if roots else ():
+        if node in folded and all(u.user in gone for r in node.results for u in r.uses):
+            gone.add(node)
+            grown -= stored_bytes(node) if node.is_constant else 0
     return grown
 
 

@@ -80,9 +80,9 @@ def _tell(chosen: Selection, known: Known, context: Context) -> None:
     for node, size in chosen.refused:
         message = f"%{node.results[0].name} stays an expression: its constant takes {size} bytes"
         context.remark(MISSED, "folding-budget", node.origins, message, bytes=size)
-    for node, flops in known.too_long:
-        message = f"%{node.results[0].name} stays an expression: it takes {flops} operations"
-        context.remark(MISSED, "folding-effort", node.origins, message, flops=flops)
+    for node, what in known.refused:
+        message = f"%{node.results[0].name} stays an expression: it takes {what}"
+        context.remark(MISSED, "folding-effort", node.origins, message)
 
 
 class _Folder:
@@ -123,6 +123,7 @@ class _Folder:
         self, array: np.ndarray[Any, Any], old: Value, origins: Iterable[str], added: list[Node]
     ) -> Value:
         """A constant with this data, or a scalar broadcast to its shape."""
+        array.flags.writeable = False  # it may be a view of a file
         data = Constant(array)
         if array.size > 1 and uniform(data) is not None:
             data = Constant(np.array(array[(0,) * array.ndim]))

@@ -88,11 +88,17 @@ class _Driver:
         values = self._build(rule, match, last)
         added = _between(self.graph, before, last)
         readers = [user for old in match.replaced for user in old.users]
+        known = []
         for old, new in zip(match.replaced, values, strict=True):
-            self._take_over(old, new, added)
+            if new.node in added:
+                new.name = old.name
+            elif old.is_output and new.node is not None and not new.is_output:
+                known.append((old, new))
             self.graph.replace_uses(old, new)
         removed = self._erase([last, *match.nodes])
         self.context.record(rule.name, removed, added)
+        for old, new in known:  # an output's name is kept; after the record, which has the old one
+            new.name = old.name
         self._wake(added, removed, readers)
 
     def _build(self, rule: Rule, match: Match, last: Node) -> Sequence[Value]:
@@ -104,11 +110,6 @@ class _Driver:
             if old.type != new.type:
                 raise InternalError(f"rule {rule.name} puts {new!r} in the place of {old!r}")
         return values
-
-    def _take_over(self, old: Value, new: Value, added: Sequence[Node]) -> None:
-        """Keep the name that readers know: the old value's, unless the new one is known too."""
-        if new.node in added or (old.is_output and new.node is not None and not new.is_output):
-            new.name = old.name
 
     def _erase(self, nodes: Iterable[Node]) -> list[Node]:
         """Erase what has no use left among these nodes and, in turn, what only they used."""

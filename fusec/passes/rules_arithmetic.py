@@ -97,6 +97,10 @@ def _float_base(match: Match) -> bool:
     return match["x"].type.dtype.is_float
 
 
+def _signed(match: Match) -> bool:
+    return operand_dtype(match).kind != "uint"  # minus an unsigned number is another one
+
+
 def _smallest(match: Match) -> bool:
     """The constant is the lowest value of an unsigned dtype."""
     return operand_dtype(match).kind == "uint"
@@ -122,7 +126,7 @@ RULES = (
     Equation("f(f(x)) => f(x)", ops={"f": lambda op: op.is_idempotent}, shared=True),
     # signs
     Equation("neg(neg(x)) => x", shared=True),
-    Equation("abs(neg(x)) => abs(x)", shared=True),
+    Equation("abs(neg(x)) => abs(x)", _signed, shared=True),
     Equation("add(x, neg(y)) => sub(x, y)"),
     Equation("sub(x, neg(y)) => add(x, y)"),
     Equation("mul(x, -1) => neg(x)"),
