@@ -131,8 +131,15 @@ def conv_prologue() -> onnx.ModelProto:
 
 
 def conv_grouped() -> onnx.ModelProto:
-    """Four groups with more than one channel each."""
+    """Two groups, wide enough for an implicit GEMM each."""
     n = Net("conv_grouped", 13)
+    y = n.conv(n.input("x", (2, 32, 9, 7)), 40, 3, groups=2, dilations=[1, 2])
+    return n.build(n.node("LeakyRelu", y, alpha=0.2))
+
+
+def conv_small_groups() -> onnx.ModelProto:
+    """Four groups of three channels: too few for a tile of products."""
+    n = Net("conv_small_groups", 13)
     return n.build(n.conv(n.input("x", (1, 12, 11, 14)), 20, 3, groups=4, dilations=[1, 2]))
 
 

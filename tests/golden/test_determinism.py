@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent
 TARGETS = ("--target", "sm_80", "--target", "sm_90")
 
@@ -34,8 +32,7 @@ def compiled(name: str, folder: Path, hash_seed: int) -> bytes:
     return (folder / "model.plan").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["net_dynamic_batch", "form_conv_prologue"])
-def test_two_folders_give_the_same_plan(name: str, tmp_path: Path) -> None:
-    first = compiled(name, tmp_path / "a", 1)
-    assert first == compiled(name, tmp_path / "another folder", 2)
+def test_two_folders_give_the_same_plan(tmp_path: Path) -> None:
+    first = compiled("net_dynamic_batch", tmp_path / "a", 1)
+    assert first == compiled("net_dynamic_batch", tmp_path / "another folder", 2)
     assert str(tmp_path).encode() not in first

@@ -42,6 +42,7 @@ FORMS = {
     "form_conv": ["contraction"],
     "form_conv_prologue": ["contraction"],
     "form_conv_grouped": ["contraction"],
+    "form_conv_small_groups": ["window"],
     "form_conv_depthwise": ["window"],
     "form_conv_1d": ["contraction"],
     "form_max_pool": ["window"],
