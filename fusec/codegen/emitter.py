@@ -46,6 +46,7 @@ class Emitter:
         self.program = program
         self.order = vector_axes(program)
         self.dims = tile_dims(program)
+        self.dtypes = {s.name: s.dtype for s in program.statements}
         self.namer = Namer(all_helpers())
         self.helpers = Helpers()
         self.definitions = Definitions()
@@ -103,8 +104,16 @@ class Emitter:
         if x not in self.parts:
             if any(s.name in self.tiles for s in free_symbols(x)):
                 return None
-            self.define(self.namer("at"), x, self.index.dims(x))
+            self.define(self.namer(self._position_name(x)), x, self.index.dims(x))
         return self.parts[x].text
+
+    def _position_name(self, x: Dim) -> str:
+        """``ih`` for what is computed from ``oh`` and ``kh``; else ``at``."""
+        with self.nested() as trial:
+            self.index.text(x, self.index.dims(x))
+        parts = {name.text for name in self.parts.values()} & trial.used
+        letters = {name[1:] for name in parts if len(name) == 2}
+        return f"i{letters.pop()}" if len(parts) > 1 and len(letters) == 1 else "at"
 
     def define(self, name: str, x: Dim, dims: Dims) -> None:
         """Declare ``name`` for the index expression ``x``, a tile over ``dims``."""

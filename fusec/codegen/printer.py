@@ -46,7 +46,16 @@ from fusec.tile.program import (
 PRECISIONS = ("ieee", "tf32x3", "tf32")
 UNROLL = 16  # loops of so few single elements are unrolled: their index arithmetic becomes constant
 
-_EMITTERS: dict[type[Statement], Callable[[Emitter, Any], None]] = {
+Accumulating = Dot | Reduce | RunningMax
+Emit = Callable[[Emitter, Any], None]
+
+_STARTERS: dict[type[Statement], Emit] = {
+    Dot: start_dot,
+    Reduce: start_reduce,
+    RunningMax: start_running_max,
+}
+_FINISHERS: dict[type[Statement], Emit] = {Dot: finish_dot, Reduce: finish_reduce}
+_EMITTERS: dict[type[Statement], Emit] = {
     Load: emit_load,
     Store: emit_store,
     Literal: emit_literal,
@@ -167,19 +176,12 @@ def _emit(emitter: Emitter, statement: Statement) -> None:
 def _emit_loop(emitter: Emitter, loop: Loop) -> None:
     """Accumulators, the loop with the definitions it needs, then the values that live on."""
     axis = emitter.program.axis(loop.axis)
-    dtypes = {s.name: s.dtype for s in emitter.program.statements}
-    for statement in loop.body:
-        if getattr(statement, "axis", None) != loop.axis:
-            continue
-        if isinstance(statement, Dot):
-            start_dot(emitter, statement)
-        elif isinstance(statement, Reduce):
-            start_reduce(emitter, statement, dtypes[statement.arg])
-        elif isinstance(statement, RunningMax):
-            start_running_max(emitter, statement)
+    sums = [s for s in loop.body if isinstance(s, Accumulating) and s.axis == loop.axis]
+    for statement in sums:
+        _STARTERS[type(statement)](emitter, statement)
     with emitter.nested() as inner:
-        for statement in loop.body:
-            _emit(emitter, statement)
+        for item in loop.body:
+            _emit(emitter, item)
     definitions, outer = emitter.definitions.resolve(inner.used, loop.axis)
     emitter.scope.used |= outer
     emitter.line(_loop_head(emitter, axis))
@@ -187,13 +189,9 @@ def _emit_loop(emitter: Emitter, loop: Loop) -> None:
         if d.text:
             emitter.scope.lines += fit(f"{d.name} = {d.text}", inner.depth)
     emitter.scope.lines += inner.lines
-    for statement in loop.body:
-        if getattr(statement, "axis", None) != loop.axis:
-            continue
-        if isinstance(statement, Dot):
-            finish_dot(emitter, statement)
-        elif isinstance(statement, Reduce):
-            finish_reduce(emitter, statement)
+    for statement in sums:
+        if type(statement) in _FINISHERS:
+            _FINISHERS[type(statement)](emitter, statement)
 
 
 def _loop_head(emitter: Emitter, axis: Axis) -> str:

@@ -107,9 +107,9 @@ def across(
 # ------------------------------------------------------------------------------- loops
 
 
-def start_reduce(emitter: Emitter, statement: Reduce, dtype: DType) -> None:
-    """Print accumulators before the loop. ``dtype``: that of the elements."""
-    dims = reduced_dims(emitter, statement)
+def start_reduce(emitter: Emitter, statement: Reduce) -> None:
+    """Print accumulators before the loop."""
+    dims, dtype = reduced_dims(emitter, statement), emitter.dtypes[statement.arg]
     is_tile = statement.axis in dims
     name = emitter.namer(f"{statement.name}_acc" if is_tile else statement.name)
     emitter.symbols[f"{statement.name} accumulator"] = Name(name, dims)

@@ -31,12 +31,16 @@ class Facts:
     dims: dict[str, Dims]
 
     @cached_property
+    def dots(self) -> tuple[Dot, ...]:
+        """The contractions that run on matrix units or as FMA tiles."""
+        found = (s for s in self.program.statements if isinstance(s, Dot))
+        return tuple(d for d in found if dot_uses_unit(self.program, d, self.dims))
+
+    @cached_property
     def dot(self) -> Dot | None:
-        """The main contraction that runs on a matrix unit or as FMA tiles."""
-        for statement in self.program.statements:
-            if isinstance(statement, Dot) and dot_uses_unit(self.program, statement, self.dims):
-                return statement
-        return None
+        """The main one of them: the anchor, else the first."""
+        anchors = [d for d in self.dots if d.name == self.program.anchor]
+        return next(iter([*anchors, *self.dots]), None)
 
     @cached_property
     def dot_dtype(self) -> str:
@@ -116,8 +120,8 @@ def shared_bytes(facts: Facts, tiles: dict[str, int], warps: int, stages: int) -
         crosses = any(isinstance(s, Reduce) for s in facts.program.statements)
         return 128 * warps if crosses else 0
     itemsize = {"float16": 2, "bfloat16": 2, "int8": 1}.get(facts.dot_dtype, 4)
-    sides = sum(_elements(facts.dims[s], tiles) for s in (facts.dot.a, facts.dot.b))
-    exchange = _elements(facts.dims[facts.dot.name], tiles) * 4
+    sides = sum(_elements(facts.dims[s], tiles) for d in facts.dots for s in (d.a, d.b))
+    exchange = max(_elements(facts.dims[d.name], tiles) for d in facts.dots) * 4
     # A matrix unit that reads shared memory itself (sm_90 on) keeps one more stage alive.
     buffers = max(1, stages - 1 + (itemsize < 4))
     return max(buffers * sides * itemsize, exchange)
@@ -126,9 +130,9 @@ def shared_bytes(facts: Facts, tiles: dict[str, int], warps: int, stages: int) -
 def register_estimate(facts: Facts, tiles: dict[str, int], threads: int) -> int:
     """32-bit registers of one thread."""
     if facts.dot is not None:
-        dot = facts.dot
-        accumulators = _elements(facts.dims[dot.name], tiles) / threads
-        sides = sum(_elements(facts.dims[s], tiles) for s in (dot.a, dot.b)) / threads
+        accumulators = sum(_elements(facts.dims[d.name], tiles) for d in facts.dots) / threads
+        sides = sum(_elements(facts.dims[s], tiles) for d in facts.dots for s in (d.a, d.b))
+        sides = sides // threads
         return int(BASE_REGISTERS + accumulators + sides)
     held = sum(words * _elements(d, tiles) for d, words in facts.live) / threads
     return int(BASE_REGISTERS + held)
@@ -139,17 +143,16 @@ def fits(facts: Facts, tiles: dict[str, int], warps: int, stages: int, target: T
     threads = warps * target.warp_size
     if shared_bytes(facts, tiles, warps, stages) > target.shared_per_block:
         return False
-    dot = facts.dot
-    if dot is None:
+    if facts.dot is None:
         held = sum(words * _elements(d, tiles) for d, words in facts.live)
         return held <= LIVE_ELEMENTS * threads
-    accumulators = _elements(facts.dims[dot.name], tiles) / threads
+    accumulators = sum(_elements(facts.dims[d.name], tiles) for d in facts.dots) / threads
     if not uses_fma(facts, target):
         return accumulators <= 2 * FMA_ACCUMULATORS
-    left = _elements(facts.dims[dot.a], tiles) / threads
-    right = _elements(facts.dims[dot.b], tiles) / threads
-    deep = tiles[dot.axis] > FMA_DEPTH
-    return not deep and accumulators <= FMA_ACCUMULATORS and max(left, right) <= FMA_ROWS
+    side = max(_elements(facts.dims[s], tiles) for d in facts.dots for s in (d.a, d.b)) / threads
+    looped = (d for d in facts.dots if facts.program.axis(d.axis).role is Role.LOOP)
+    deep = any(tiles[d.axis] > FMA_DEPTH for d in looped)
+    return not deep and accumulators <= FMA_ACCUMULATORS and side <= FMA_ROWS
 
 
 def uses_fma(facts: Facts, target: Target) -> bool:

@@ -14,7 +14,7 @@ from math import ceil, prod, sqrt
 from fusec.target import Target
 from fusec.tile.cost import typical
 from fusec.tile.limits import Facts, register_estimate, shared_bytes, uses_fma
-from fusec.tile.program import Load, Role
+from fusec.tile.program import Dot, Load, Role
 
 STEP_LATENCY = 0.8e-6  # seconds from a load to the arithmetic that needs it, first in a step
 PROGRAM_LATENCY = 1.0e-6  # of a program that does little: start, load, store
@@ -103,12 +103,18 @@ class Model:
         dot = self.facts.dot
         if dot is None:
             return per_sm * (self.flops / tiling.programs / self.peak + loads) / busy
-        m, n = self.facts.dims[dot.name]
         tiles = tiling.tiles
-        depth = ceil(self.extents[dot.axis] / tiles[dot.axis]) * tiles[dot.axis]
-        flops = 2.0 * tiles[m] * tiles[n] * depth
-        rate = self.peak * self._tile_efficiency(tiles[m] * tiles[n], warps)
-        return per_sm * (flops / rate + loads) / busy
+        held = prod(tiles[d] for d in self.facts.dims[dot.name])
+        flops = sum(self._dot_flops(d, tiles) for d in self.facts.dots)
+        return per_sm * (flops / (self.peak * self._tile_efficiency(held, warps)) + loads) / busy
+
+    def _dot_flops(self, dot: Dot, tiles: dict[str, int]) -> float:
+        """Operations of one program, padding included."""
+        flops = 2.0
+        for name in {*self.facts.dims[dot.a], *self.facts.dims[dot.b]}:
+            looped = self.facts.program.axis(name).role is Role.LOOP
+            flops *= tiles[name] * (ceil(self.extents[name] / tiles[name]) if looped else 1)
+        return flops
 
     def _tile_efficiency(self, elements: int, warps: int) -> float:
         """Arithmetic per operand read: small tiles wait for shared memory."""
