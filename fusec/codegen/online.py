@@ -1,7 +1,7 @@
 """The running maximum of a softmax in one pass, and how accumulators follow it.
 
-``top`` is the maximum so far, ``top_now`` what scores are compared with (0 while it is -inf, so that
-nothing becomes inf - inf), ``top_scale`` what older partial sums are multiplied by.
+``top_all`` is the maximum so far, ``top`` what is subtracted from scores (0 while the maximum is
+-inf, so that nothing becomes inf - inf), ``top_scale`` what older partial sums are multiplied by.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ class Placement:
 def place_concats(graph: Graph, can_place: Callable[[Value], bool]) -> Placement:
     """Decide which concats are in place, the last first.
 
-    ``can_place``: whether a value may be written into a buffer that it does not own. A concat may be
-    a part of another whether or not its own parts can be placed.
+    ``can_place``: whether a value may be written into a buffer that it does not own. A concat may
+    be a part of another whether or not its own parts can be placed.
     """
     windows: dict[Value, Window] = {}
     concats: list[Node] = []
@@ -94,7 +94,7 @@ def _is_concat(value: Value) -> bool:
 
 
 def is_computed(value: Value) -> bool:
-    """Whether a kernel will write the value anyway, at the end of a contraction, window or reduction.
+    """Whether a kernel writes the value anyway, at the end of a contraction, window or reduction.
 
     What is only copied or cheaply computed is better read by the concat's readers themselves.
     """
@@ -113,5 +113,5 @@ def is_computed(value: Value) -> bool:
 
 
 def is_written(value: Value) -> bool:
-    """Whether a kernel writes the value, and nothing but concats needs it in a buffer of its own."""
+    """Whether a kernel writes the value and no caller needs it in a buffer of its own."""
     return value.node is not None and value.node.op.name == "fused" and not value.is_output

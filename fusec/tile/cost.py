@@ -53,7 +53,7 @@ def operations(space: Space, statement: Statement) -> Dim:
 
     What lacks an axis of the grid is computed again by every tile of it.
     """
-    weight, axes = _weight(space, statement)
+    weight, axes = _weight(statement)
     if weight == 0:
         return 0
     repeated: Dim = weight
@@ -64,7 +64,7 @@ def operations(space: Space, statement: Statement) -> Dim:
     return repeated * span(space, axes)
 
 
-def _weight(space: Space, statement: Statement) -> tuple[int, tuple[str, ...]]:
+def _weight(statement: Statement) -> tuple[int, tuple[str, ...]]:
     """Operations of one element, and the axes of the elements."""
     if isinstance(statement, Dot):
         return 2, (*statement.axes, statement.axis)

@@ -41,17 +41,18 @@ from fusec.tile.program import (
 )
 from fusec.tile.schedule import Write, live_terms, schedule
 from fusec.tile.space import (
+    AxisNames,
     Position,
+    Refused,
     Space,
-    attention_space,
-    contraction_space,
     find_anchors,
     pointwise_space,
     reduction_space,
     result_index,
     window_space,
 )
-from fusec.tile.trace import Refused, Term, Tracer
+from fusec.tile.space_dot import attention_space, contraction_space
+from fusec.tile.trace import Term, Tracer
 
 INT32_LIMIT = 2**31
 
@@ -142,15 +143,20 @@ def choose_space(body: Body) -> Space:
     for value in body.outputs:
         if value.type.numel == 0:
             raise Refused("empty-result", f"%{value.name} has no elements", value)
+    names = AxisNames(graph_symbols(body))
     heavy, reductions = find_anchors(body.nodes)
     if len(heavy) > 1:
-        return attention_space(*attention_pair(heavy))
+        return attention_space(*attention_pair(heavy), names)
     if heavy:
-        return contraction_space(heavy[0]) if heavy[0].op.is_contraction else window_space(heavy[0])
+        return (
+            contraction_space(heavy[0], names)
+            if heavy[0].op.is_contraction
+            else window_space(heavy[0], names)
+        )
     if reductions:
-        return reduction_space(widest(reductions))
+        return reduction_space(reductions[0], names)
     kind = "move" if all(n.op.is_view or n.is_constant for n in body.nodes) else "pointwise"
-    return pointwise_space(body.outputs[0].type.shape, kind)
+    return pointwise_space(body.outputs[0].type.shape, kind, names)
 
 
 def attention_pair(heavy: Sequence[Node]) -> tuple[Node, Node]:
@@ -161,9 +167,11 @@ def attention_pair(heavy: Sequence[Node]) -> tuple[Node, Node]:
     raise Refused("two-contractions", f"{names} in one kernel", *(n.results[0] for n in heavy[:2]))
 
 
-def widest(reductions: Sequence[Node]) -> Node:
-    """The first reduction: all of one kernel must agree with it."""
-    return reductions[0]
+def graph_symbols(body: Body) -> frozenset[str]:
+    """Names of the symbols in the shapes of a body: no axis or statement may have one of them."""
+    values = [*body.inputs, *(r for n in body.nodes for r in n.results)]
+    dims = [d for v in values for d in v.type.shape if isinstance(d, Expr)]
+    return frozenset(s.name for d in dims for s in free_symbols(d))
 
 
 # -- results ---------------------------------------------------------------------------------------

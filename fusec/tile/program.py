@@ -153,7 +153,7 @@ class Reduce(Statement):
 
 @dataclass(frozen=True)
 class RunningMax(Statement):
-    """The largest element of ``arg`` over ``axis`` up to this tile of its loop; 0 while that is -inf.
+    """The largest element of ``arg`` over ``axis`` so far in its loop; 0 while that is -inf.
 
     A `Reduce` (sum) or `Dot` with ``rescale`` naming it multiplies what it has accumulated by
     exp(maximum before - maximum now) in each step.

@@ -27,13 +27,18 @@ from fusec.tile.program import Axis, Refusal, Role
 Position = tuple[Dim, ...]
 
 FULL_ROW = 8192  # longest row kept in one tile when it is contiguous: 32 KiB of float32 a row
-FULL_COLUMN = (
-    256  # the same when neighbours of a row are not contiguous, so tiles need several rows
-)
-HEAD_LIMIT = 256  # elements of an attention head that one tile holds
-SERIAL_WINDOW = (
-    4  # a window is walked tap by tap when there are this many times more outputs than taps
-)
+FULL_COLUMN = 256  # the same where rows are not contiguous, so that tiles need several of them
+SERIAL_WINDOW = 4  # times more outputs than taps: then a window is walked tap by tap
+
+
+@dataclass(frozen=True)
+class AxisNames:
+    """Names of axes: a letter each, unless a symbol of the graph has it."""
+
+    taken: frozenset[str] = frozenset()
+
+    def __call__(self, letter: str) -> str:
+        return f"{letter}_axis" if letter in self.taken else letter
 
 
 class Refused(Exception):
@@ -50,19 +55,19 @@ class Space:
     """Axes and index maps of one kernel.
 
     ``anchor_index``: the index of the anchor's result, over axis symbols. ``rows``: the shape whose
-    row-major order the grid follows when a result is as large as the reduced rows. ``inner``: name
-    and
-    symbol of the reduced axis, ``inner_shape`` the dims it flattens. ``nested``: the contraction that
-    attention computes inside, over the axis ``e`` of symbol ``nested_symbol``.
+    row-major order the grid follows when a result is as large as the reduced rows. ``inner``: the
+    reduced axis. ``nested``: the contraction that attention computes inside, over the axis ``e`` of
+    symbol ``nested_symbol``.
     """
 
     kind: str
+    names: AxisNames
     axes: tuple[Axis, ...]
-    parts: tuple[tuple[str, Dim], ...]
-    anchor: Node | None
-    anchor_index: Position
     rows: Dim
-    row: Dim
+    row: Dim = 0
+    parts: tuple[tuple[str, Dim], ...] = ()
+    anchor: Node | None = None
+    anchor_index: Position = ()
     inner: Axis | None = None
     inner_symbol: Dim = 0
     inner_extent: Dim = 1
@@ -124,70 +129,84 @@ def _is_atom(part: Expr) -> bool:
     return len(free_symbols(part)) == 1 and str(part) == free_symbols(part)[0].name
 
 
-def pointwise_space(shape: tuple[Dim, ...], kind: str) -> Space:
+def pointwise_space(shape: tuple[Dim, ...], kind: str, names: AxisNames) -> Space:
     """One flattened axis over the main result."""
     extent = product(shape)
-    x = symbol("x", below=extent)
+    x = symbol(names("x"), below=extent)
     index = delinearize(x, shape)
-    names = [f"i{d}" for d in range(len(shape))]
     return Space(
-        kind, grid_axis("x", extent, 1024), named_parts(names, index), None, index, extent, x
+        kind=kind,
+        names=names,
+        axes=grid_axis(names("x"), extent, 1024),
+        parts=named_parts([f"i{d}" for d in range(len(shape))], index),
+        anchor_index=index,
+        rows=extent,
+        row=x,
     )
 
 
-def reduction_space(node: Node) -> Space:
+def reduction_space(node: Node, names: AxisNames) -> Space:
     """Rows of the first reduction by its reduced axes."""
     shape = node.operands[0].type.shape
-    axes = tuple(node.attrs["axes"]) if "axes" in node.attrs else (node.attrs["axis"],)
-    inner_extent = product(shape[a] for a in axes)
-    rows = product(d for i, d in enumerate(shape) if i not in axes)
-    trailing = axes == tuple(range(len(shape) - len(axes), len(shape)))
-    inner = inner_axis(inner_extent, trailing, is_window=False, outputs=rows)
-    x, r = symbol("x", below=rows), symbol("r", below=inner_extent)
-    axes_ = grid_axis("x", rows, 1024) + ((inner,) if inner is not None else ())
+    reduced = tuple(node.attrs["axes"]) if "axes" in node.attrs else (node.attrs["axis"],)
+    extent = product(shape[a] for a in reduced)
+    rows = product(d for i, d in enumerate(shape) if i not in reduced)
+    trailing = reduced == tuple(range(len(shape) - len(reduced), len(shape)))
+    inner = inner_axis(names("r"), extent, is_contiguous=trailing)
     return Space(
-        "reduction",
-        axes_,
-        (),
-        None,
-        (),
-        rows,
-        x,
-        inner,
-        r,
-        inner_extent,
+        kind="reduction",
+        names=names,
+        axes=grid_axis(names("x"), rows, 1024) + ((inner,) if inner is not None else ()),
+        rows=rows,
+        row=symbol(names("x"), below=rows),
+        inner=inner,
+        inner_symbol=symbol(names("r"), below=extent),
+        inner_extent=extent,
         reduce_shape=shape,
-        reduce_axes=axes,
+        reduce_axes=reduced,
     )
 
 
-def inner_axis(extent: Dim, trailing: bool, *, is_window: bool, outputs: Dim) -> Axis | None:
-    """The axis of a reduction: whole rows where they fit, taps one by one for windows, else
-    tiles."""
+def inner_axis(name: str, extent: Dim, *, is_contiguous: bool, outputs: Dim = 0) -> Axis | None:
+    """The axis of a reduction: whole rows where they fit, else tiles.
+
+    ``outputs``: of a window; where there are many for each tap, taps are walked one by one.
+    """
     if extent == 1:
         return None
     if isinstance(extent, int):
-        if is_window and isinstance(outputs, int) and outputs >= SERIAL_WINDOW * extent:
-            return Axis("r", extent, Role.SERIAL, False)
-        if extent <= (FULL_ROW if trailing else FULL_COLUMN):
-            return Axis("r", extent, Role.FULL, is_masked(extent, extent + 1))
-    return Axis("r", extent, Role.LOOP, is_masked(extent, 128))
+        if isinstance(outputs, int) and outputs >= SERIAL_WINDOW * extent:
+            return Axis(name, extent, Role.SERIAL, False)
+        if extent <= (FULL_ROW if is_contiguous else FULL_COLUMN):
+            return Axis(name, extent, Role.FULL, is_masked(extent, extent + 1))
+    return Axis(name, extent, Role.LOOP, is_masked(extent, 128))
 
 
-def window_space(node: Node) -> Space:
-    """Outputs of a pooling window, a depthwise convolution or a thin contraction, by the taps they
-    sum."""
+def window_space(node: Node, names: AxisNames) -> Space:
+    """Outputs of a window, a depthwise convolution or a thin contraction, by what they sum."""
     shape = node.results[0].type.shape
-    extent = product(tap_shape(node))
-    outputs = product(shape)
+    extent, outputs = product(tap_shape(node)), product(shape)
     is_window = node.op.name != "matmul"
-    inner = inner_axis(extent, is_window, is_window=is_window, outputs=outputs)
-    x, r = symbol("x", below=outputs), symbol("r", below=extent)
+    inner = inner_axis(
+        names("r"), extent, is_contiguous=is_window, outputs=outputs if is_window else 0
+    )
+    x = symbol(names("x"), below=outputs)
     index = delinearize(x, shape)
-    names = ("n", "c", "oh", "ow") if len(shape) == 4 else tuple(f"i{d}" for d in range(len(shape)))
-    kind = "window" if is_window else "reduction"
-    axes = grid_axis("x", outputs, 1024) + ((inner,) if inner is not None else ())
-    return Space(kind, axes, named_parts(names, index), node, index, outputs, x, inner, r, extent)
+    is_image = len(shape) == 4
+    letters = ("n", "c", "oh", "ow") if is_image else tuple(f"i{d}" for d in range(len(shape)))
+    return Space(
+        kind="window" if is_window else "reduction",
+        names=names,
+        axes=grid_axis(names("x"), outputs, 1024) + ((inner,) if inner is not None else ()),
+        parts=named_parts(letters, index),
+        anchor=node,
+        anchor_index=index,
+        rows=outputs,
+        row=x,
+        inner=inner,
+        inner_symbol=symbol(names("r"), below=extent),
+        inner_extent=extent,
+    )
 
 
 def tap_shape(node: Node) -> tuple[Dim, ...]:
@@ -199,136 +218,7 @@ def tap_shape(node: Node) -> tuple[Dim, ...]:
     weight = node.operands[1].type.shape
     if node.op.name == "conv":
         return weight[1:]
-    return (_div(weight[0], node.attrs["groups"]), *weight[2:])
-
-
-def _div(dim: Dim, by: int) -> Dim:
-    return dim // by
-
-
-def contraction_space(node: Node) -> Space:
-    """Rows by columns of a matmul or an implicit-GEMM convolution; window space for thin ones."""
-    rows, columns = dot_shape(node)
-    taps = product(tap_shape(node))
-    thin = any(d == 1 for d in (product(rows), product(columns), taps))
-    if thin or (node.op.name != "matmul" and _is_small_group(node)):
-        return window_space(node)
-    return matmul_space(node) if node.op.name == "matmul" else conv_space(node)
-
-
-def _is_small_group(node: Node) -> bool:
-    """Groups too small for a matrix unit: fewer than 8 output channels or 8 taps."""
-    channels, taps = dot_shape(node)[1], product(tap_shape(node))
-    few = isinstance(channels[0], int) and channels[0] < 8
-    return node.attrs["groups"] > 1 and (few or (isinstance(taps, int) and taps < 8))
-
-
-def dot_shape(node: Node) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
-    """The result dims that become rows (m) and columns (n); batch dims of a shared right side are
-    rows."""
-    shape = node.results[0].type.shape
-    if node.op.name == "matmul":
-        return (shape[:-1] if shares_right(node) else (shape[-2],)), (shape[-1],)
-    groups = node.attrs["groups"]
-    return (shape[0], *shape[2:]), (_div(shape[1], groups),)
-
-
-def shares_right(node: Node) -> bool:
-    """Whether a matmul's right side is the same for every batch element."""
-    return all(d == 1 for d in node.operands[1].type.shape[:-2])
-
-
-def matmul_space(node: Node) -> Space:
-    """Rows by columns for each batch element; all rows at once for a shared right side."""
-    shape = node.results[0].type.shape
-    row_dims, (columns,) = dot_shape(node)
-    depth = node.operands[0].type.shape[-1]
-    batch_dims = () if shares_right(node) else shape[:-2]
-    batch = product(batch_dims)
-    b, m = symbol("b", below=batch), symbol("m", below=product(row_dims))
-    n, k = symbol("n", below=columns), symbol("k", below=depth)
-    index = (*delinearize(b, batch_dims), *delinearize(m, row_dims), n)
-    return _dot_space(node, index, (batch, product(row_dims), depth, columns), k, ())
-
-
-def attention_space(scores: Node, node: Node) -> Space:
-    """``node`` multiplies rows computed from ``scores``: queries (m) by keys (k), heads in one tile.
-
-    The head dims of the queries (e) and of the values (n) are whole tiles; keys are walked.
-    """
-    shape = node.results[0].type.shape
-    *batch_dims, rows, columns = shape
-    keys, head = node.operands[0].type.shape[-1], scores.operands[0].type.shape[-1]
-    sizes = (rows, keys, columns, head)
-    if any(d == 1 for d in sizes[1:]) or not all(_fits_head(d) for d in (columns, head)):
-        text = f"heads of {head} and {columns} elements: attention takes 2 to {HEAD_LIMIT}"
-        raise Refused("two-contractions", text, scores.results[0], node.results[0])
-    batch = product(batch_dims)
-    b, m = symbol("b", below=batch), symbol("m", below=rows)
-    n, k = symbol("n", below=columns), symbol("k", below=keys)
-    axes: tuple[Axis, ...] = () if batch == 1 else (Axis("b", batch, Role.BATCH, False),)
-    inner = Axis("k", keys, Role.LOOP, is_masked(keys, 32))
-    axes += () if rows == 1 else (Axis("m", rows, Role.GRID, is_masked(rows, 128)),)
-    axes += (
-        Axis("e", head, Role.FULL, is_masked(head, 1 << 30)),
-        inner,
-        Axis("n", columns, Role.FULL, is_masked(columns, 1 << 30)),
-    )
-    index = (*delinearize(b, batch_dims), m, n)
-    return Space(
-        "attention", axes, (), node, index, product(shape), 0, inner, k, keys,
-        is_dot=True, nested=scores, nested_symbol=symbol("e", below=head),
-    )  # fmt: skip
-
-
-def _fits_head(dim: Dim) -> bool:
-    return isinstance(dim, int) and dim <= HEAD_LIMIT
-
-
-def conv_space(node: Node) -> Space:
-    """Implicit GEMM: output pixels by output channels for each group, over channels and taps."""
-    row_dims, (columns,) = dot_shape(node)
-    groups = node.attrs["groups"]
-    taps = tap_shape(node)
-    g, m = symbol("b", below=groups), symbol("m", below=product(row_dims))
-    n, k = symbol("n", below=columns), symbol("k", below=product(taps))
-    image, *spatial = delinearize(m, row_dims)
-    index = (image, g * columns + n, *spatial)
-    letters = "dhw"[-len(spatial) :]
-    names = ("image", *(f"o{c}" for c in letters))
-    parts = named_parts(names, (image, *spatial))
-    parts += named_parts(("ci", *(f"k{c}" for c in letters)), delinearize(k, taps))
-    return _dot_space(node, index, (groups, product(row_dims), product(taps), columns), k, parts)
-
-
-def _dot_space(
-    node: Node,
-    index: Position,
-    extents: tuple[Dim, Dim, Dim, Dim],
-    k: Dim,
-    parts: tuple[tuple[str, Dim], ...],
-) -> Space:
-    batch, rows, depth, columns = extents
-    axes: tuple[Axis, ...] = () if batch == 1 else (Axis("b", batch, Role.BATCH, False),)
-    inner = Axis("k", depth, Role.LOOP, is_masked(depth, 32))
-    axes += (
-        Axis("m", rows, Role.GRID, is_masked(rows, 128)),
-        inner,
-        Axis("n", columns, Role.GRID, is_masked(columns, 64)),
-    )
-    return Space(
-        "contraction",
-        axes,
-        parts,
-        node,
-        index,
-        product((batch, rows, columns)),
-        0,
-        inner,
-        k,
-        depth,
-        is_dot=True,
-    )
+    return (weight[0] // node.attrs["groups"], *weight[2:])
 
 
 def find_anchors(nodes: Iterable[Node]) -> tuple[list[Node], list[Node]]:

@@ -23,7 +23,6 @@ from fusec.tile.program import (
     Index,
     Literal,
     Load,
-    Refusal,
     Statement,
 )
 from fusec.tile.space import Position, Refused, Space
@@ -69,7 +68,7 @@ class Tracer:
         self.terms: list[Term] = []
         self._order = {axis.name: i for i, axis in enumerate(space.axes)}
         self._names: dict[str, int] = {}
-        self._taken = {*_RESERVED, *self._order}
+        self._taken = {*_RESERVED, *self._order, *space.names.taken}
         self._memo: dict[tuple[Value, Position, Bounds], Term] = {}
         self._made: dict[Any, Term] = {}
         self._indirect: dict[str, Term] = {}

@@ -16,11 +16,10 @@ from fusec.ir.sym import Dim, Expr, delinearize, free_symbols, linearize, smax
 from fusec.ir.types import DType, i64
 from fusec.tile.online import in_one_pass
 from fusec.tile.program import Dot, Index, Reduce, Role
-from fusec.tile.space import Position, Space, tap_shape
+from fusec.tile.space import Position, Refused, Space, tap_shape
 from fusec.tile.trace import (
     HANDLERS,
     Bounds,
-    Refused,
     Term,
     Tracer,
     compute_dtype,
@@ -111,7 +110,7 @@ def _moves_along_rows(space: Space, index: Position) -> bool:
     In a contraction the statistics of a row belong to the rows: not to columns, nor to depth.
     """
     inner = {space.inner.name} if space.inner is not None else set()
-    inner |= {"n", "e"} if space.is_dot else set()
+    inner |= {space.names("n"), space.names("e")} if space.is_dot else set()
     names = {s.name for d in index if isinstance(d, Expr) for s in free_symbols(d)}
     return bool(names & inner)
 
@@ -159,15 +158,16 @@ def _scores(tracer: Tracer, node: Node, index: Position, bounds: Bounds) -> Term
     """The contraction inside attention: queries by keys, over a head that is one whole tile."""
     x, y = node.operands
     *batch, i, j = index
-    e = tracer.space.nested_symbol
-    left = tracer.at(x, (*broadcast_batch(x, batch), 0 if x.type.shape[-2] == 1 else i, e), bounds)
-    right = tracer.at(y, (*broadcast_batch(y, batch), e, 0 if y.type.shape[-1] == 1 else j), bounds)
-    rows, keys = (set(t.axes) - {"b", "e"} for t in (left, right))
-    if not (rows <= {"m"} and keys == {"k"}) and not (rows == {"k"} and keys <= {"m"}):
+    h = tracer.space.nested_symbol
+    left = tracer.at(x, (*broadcast_batch(x, batch), 0 if x.type.shape[-2] == 1 else i, h), bounds)
+    right = tracer.at(y, (*broadcast_batch(y, batch), h, 0 if y.type.shape[-1] == 1 else j), bounds)
+    b, m, e, k = (tracer.space.names(letter) for letter in "bmek")
+    sides = [set(t.axes) - {b, e} for t in (left, right)]
+    if not (sides[0] <= {m} and sides[1] == {k}) and not (sides[0] == {k} and sides[1] <= {m}):
         raise Refused(
             "attention-order", f"%{node.result.name} is not queries by keys", node.results[0]
         )
-    return _as_declared(tracer, dot_term(tracer, node, left, right, accumulator(node), "e"))
+    return _as_declared(tracer, dot_term(tracer, node, left, right, accumulator(node), e))
 
 
 def _operand(tracer: Tracer, value: Value, index: Position, inside: Bounds) -> Term:

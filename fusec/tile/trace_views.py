@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from fusec.ir.graph import Node
 from fusec.ir.sym import delinearize, linearize
-from fusec.tile.space import Position
-from fusec.tile.trace import HANDLERS, Bounds, Refused, Term, Tracer, broadcast_index, make_bound
+from fusec.tile.space import Position, Refused
+from fusec.tile.trace import HANDLERS, Bounds, Term, Tracer, broadcast_index, make_bound
 
 
 def _reshape(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bounds) -> Term:

@@ -329,7 +329,8 @@ def _attention() -> tuple[Build, Eager]:
             )
             for i in range(3)
         ]
-        y = b.op("transpose", attention(b, *parts, 8**-0.5, None), perm=(0, 2, 1, 3))
+        q, k, w = parts
+        y = b.op("transpose", attention(b, q, k, w, 8**-0.5, None), perm=(0, 2, 1, 3))
         return [b.op("reshape", y, shape=(2, 50, 32))]
 
     def eager(x: torch.Tensor) -> list[torch.Tensor]:
@@ -352,7 +353,7 @@ def _masked_attention() -> tuple[Build, Eager]:
 @case("attention-of-one-query", "attention", (2, 1, 16), (2, 40, 16), (2, 40, 16))
 def _one_query() -> tuple[Build, Eager]:
     return (
-        lambda b, v: [attention(b, *v, 0.25, None)],
+        lambda b, v: [attention(b, v[0], v[1], v[2], 0.25, None)],
         lambda q, k, v: [F.scaled_dot_product_attention(q, k, v, scale=0.25)],
     )
 

@@ -119,6 +119,19 @@ def test_symbolic_batch(batch: int) -> None:
     )
 
 
+def test_symbols_named_as_axes_or_ops_do_not_collide() -> None:
+    m, k, exp = (symbol(name, lo=2, hi=64) for name in ("m", "k", "exp"))
+    graph, b = body(Tensor(f32, (m, k)), Tensor(f32, (k, exp)))
+    x, w = graph.inputs
+    graph.set_outputs([b.op("exp", b.op("matmul", x, w))])
+    program = lower(graph)
+    assert isinstance(program, TileProgram), program
+    assert [s.name for s in program.symbols] == ["exp", "k", "m"]
+    left, right = torch.randn(5, 7), torch.randn(7, 3)
+    (found,) = simulate(program, [left, right], {"m": 5, "k": 7, "exp": 3})
+    torch.testing.assert_close(found, (left @ right).exp(), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("length", [1, 5, 128])
 def test_symbolic_rows_and_row_length(length: int) -> None:
     size = symbol("seq", lo=1, hi=512)
