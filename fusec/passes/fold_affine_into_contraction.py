@@ -151,8 +151,8 @@ class AffineBefore(_AffineRule):
         if weights is None:
             return None
         steps, stop = _chain_before(weights)
-        while steps and steps[0].is_shift:
-            del steps[0]  # a bias of the producer stays there
+        if all(s.is_shift for s in steps):
+            steps = []  # nothing would be gained: an addition before for one after
         source = steps[0].value if steps else weights.data
         return _match(_Fold(weights, steps, stop, source), node.results)
 

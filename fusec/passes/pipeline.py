@@ -71,6 +71,11 @@ PIPELINE: tuple[Step, ...] = (
         "Before kernels are made: a dead reader would keep a value in memory and block a fusion.",
     ),
     Step("fuse", 0, "All algebra is done: what it reads is what kernels will compute."),
+    Step(
+        "eliminate-dead-code",
+        0,
+        "Kernels hold their own literals: those that nothing else reads would be weights.",
+    ),
     Step("assign-storage", 0, "Only values that cross a kernel boundary have a storage."),
     Step("plan-memory", 0, "The roots and the order of launches are final."),
 )

@@ -88,7 +88,7 @@ def _seed_weights(graph: Graph, rng: np.random.Generator) -> None:
 
 
 def draw_inputs(graph: Graph, rng: np.random.Generator, *, special: bool) -> list[torch.Tensor]:
-    """Data for the inputs, symbols at small values; ``special``: NaN, infinities, zeros, ones too."""
+    """Data for the inputs, symbols at small values; ``special``: with NaN, infinities, zeros."""
     env = {name: max(s.lo, s.divisor * 3) for name, s in graph.symbols.items()}
     return [_draw(v.type, env, rng, special) for v in graph.inputs]
 

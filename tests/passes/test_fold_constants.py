@@ -189,7 +189,7 @@ def test_constants_are_compared_by_bits() -> None:
         assert _two_constants(a, b)[1] is False
     assert _two_constants(a, a.reshape(10, 100))[1] is False
     assert _two_constants(a, a.view(np.int32))[1] is False
-    assert _two_constants(np.float32([0.0]), np.float32([-0.0]))[1] is False
+    assert _two_constants(np.zeros(1, np.float32), -np.zeros(1, np.float32))[1] is False
     nan = np.array([0x7FC00000, 0x7FC00001], np.uint32).view(np.float32)
     assert _two_constants(nan, nan.copy())[1] is True
     assert _two_constants(nan, nan[::-1])[1] is False
