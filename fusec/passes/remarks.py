@@ -31,13 +31,11 @@ CODES: Mapping[str, str] = {
     "different-reduction-extents": "reductions over different extents in one kernel",
     "empty-result": "a result has no elements",
     "no-tile-form": "the operator has no tile form; a library call computes it",
-    "reduction-in-contraction": "a reduction beside a contraction in one kernel",
     "reduction-order": "a reduced value is needed at every element of the row it came from",
     "two-contractions": "two contractions in one kernel",
     "two-windows": "two window operators in one kernel",
     # canonicalize
     "may-be-negative-infinity": "pow(x, 0.5) is sqrt(x) for all but minus infinity, which x may be",
-    "may-be-inexact": "the equation holds in real numbers, but not for this rounding",
     # fold-constants
     "folding-budget": "the folded constant would take more bytes than the budget allows; "
     "raise it with fold-constants{budget=BYTES}",
@@ -46,7 +44,6 @@ CODES: Mapping[str, str] = {
     # fold-affine-into-contraction
     "not-per-channel": "the constant varies along an axis that the weights do not have",
     "other-uses": "the value in between is read elsewhere too, or is an output of the graph",
-    "weights-not-constant": "the weights of the contraction are not constant",
     "padding": "a shift before a contraction that pads would have to be padded too",
     "not-finite": "folding would make a weight infinite or NaN",
     "not-float": "only contractions of one float dtype are scaled",

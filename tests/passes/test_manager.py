@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from fusec.errors import CheckFailed, InternalError, UsageError, VerificationError
+from fusec.errors import CheckFailed, UsageError, VerificationError
 from fusec.ir import Graph, parse_graph, print_graph
 from fusec.passes.base import Context, Options, Pass
 from fusec.passes.changes import Change, Line, diff_lines, net_changes
@@ -23,7 +23,7 @@ from fusec.passes.registry import (
     print_spec,
     registered,
 )
-from fusec.passes.remarks import CODES, Remark
+from fusec.passes.remarks import Remark
 from tests.planted import PlantedWrongRewrite
 
 TEXT = """graph main(%x: f32[2, 3]) {
@@ -312,11 +312,3 @@ def test_disabled_passes() -> None:
         pipeline(2, ["canon"])
     with pytest.raises(UsageError, match="cannot be disabled"):
         pipeline(2, ["fuse"])
-
-
-def test_remarks_are_of_a_closed_table() -> None:
-    with pytest.raises(InternalError, match="not in"):
-        Context("x").remark("missed", "because", (), "no")
-    with pytest.raises(InternalError, match="kind"):
-        Context("x").remark("sorry", "cycle", (), "no")
-    assert all(code == code.lower() and meaning for code, meaning in CODES.items())

@@ -167,7 +167,10 @@ def test_dropout_and_identity_leave_nothing(rng: np.random.Generator) -> None:
 def test_integer_convolutions_are_not_scaled(rng: np.random.Generator) -> None:
     """A cast in between keeps scales of floats away from integer weights."""
     scale = np.array([2.0, 3.0, 4.0, 5.0], np.float32).reshape(4, 1, 1)
-    constants = {"w": rng.integers(0, 6, (4, 3, 3, 3)).astype(np.uint8), "scale": scale}
+    constants: dict[str, Array] = {
+        "w": rng.integers(0, 6, (4, 3, 3, 3)).astype(np.uint8),
+        "scale": scale,
+    }
     nodes = [
         helper.make_node("Cast", ["x"], ["i"], "quantise", to=TensorProto.UINT8),
         helper.make_node("ConvInteger", ["i", "w"], ["c"], "conv"),
