@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -14,7 +14,13 @@ from fusec.ir.view_layout import view_storage
 from fusec.passes.base import Context, Pass
 from fusec.passes.concats import Window, is_computed, is_written, place_concats
 from fusec.passes.fuse_body import boundary, build_body, origins_of
-from fusec.passes.fuse_groups import Group, Partition, distinct_edges, upper_bytes
+from fusec.passes.fuse_groups import (
+    Group,
+    Partition,
+    distinct_edges,
+    is_pure_view,
+    upper_bytes,
+)
 from fusec.target import Target
 from fusec.tile.lower import lower
 from fusec.tile.program import Refusal, TileProgram
@@ -37,7 +43,7 @@ class Fuse(Pass):
     name: ClassVar[str] = "fuse"
 
     def run(self, graph: Graph, context: Context) -> bool:
-        if all(_is_settled(n) for n in graph.nodes):
+        if _is_fused(graph):
             return _materialize_outputs(graph)
         candidates = list(distinct_edges(graph))
         siblings = list(adjacent_siblings(graph))
@@ -59,39 +65,29 @@ def tightest(targets: tuple[Target, ...]) -> Target:
     return min(targets, key=lambda t: (t.bandwidth, t.name)) if targets else resolve("sm_80")
 
 
-def _is_settled(node: Node) -> bool:
-    """Whether an earlier run of this pass made or left it."""
-    if node.is_constant or node.op.name in ("fused", "extern") or node.graphs:
-        return True
-    if node.op.name == "concat" and all(is_written(v) or _is_concat(v) for v in node.operands):
-        return True
-    if is_alias_view(node):
-        return all(_is_settled(u) for u in node.result.users)
-    return isinstance(lower(build_body(boundary([node]))), Refusal)
+def _is_fused(graph: Graph) -> bool:
+    """Whether an earlier run of this pass left nothing to do."""
+    layouts: dict[Value, Storage] = {}
+    for node in graph.nodes:
+        if node.is_constant or node.op.name in ("fused", "extern") or node.graphs:
+            continue
+        if node.op.name == "concat" and all(is_written(v) or _is_concat(v) for v in node.operands):
+            continue
+        if is_pure_view(node):
+            if not _stay_views([node], layouts):
+                return False
+        elif not isinstance(lower(build_body(boundary([node]))), Refusal):
+            return False
+    return True
 
 
 def _is_concat(value: Value) -> bool:
     return value.node is not None and value.node.op.name == "concat"
 
 
-def is_pure_view(node: Node) -> bool:
-    """A view that moves no data by itself."""
-    return node.op.is_view and node.op.name not in ("concat", "pad")
-
-
-def is_alias_view(node: Node) -> bool:
-    """Whether its result is a strided window of a contiguous operand."""
-    return is_pure_view(node) and alias_of(node, contiguous(node.operands[0])) is not None
-
-
 def contiguous(value: Value) -> Storage:
     """The row-major layout of a value, in any root."""
     return Storage("r", 0, contiguous_strides(value.type.shape))
-
-
-def alias_of(node: Node, storage: Storage) -> Storage | None:
-    """The view's result as a window of its operand's storage."""
-    return view_storage(node, storage)
 
 
 # -- before ----------------------------------------------------------------------------------------
@@ -160,7 +156,7 @@ def rewrite(graph: Graph, partition: Partition, windows: Mapping[Value, Window])
     for group in partition.groups:
         if group.nodes[0] in partition.in_place:
             graph.move_before(group.nodes[0], None)
-        elif group.is_view and _stays_view(group, layouts):
+        elif group.is_view and _stay_views(group.nodes, layouts):
             for node in group.nodes:
                 _keep_view(graph, node, shared)
         elif isinstance(group.result, Refusal):
@@ -170,16 +166,16 @@ def rewrite(graph: Graph, partition: Partition, windows: Mapping[Value, Window])
             _emit(graph, group, layouts)
 
 
-def _stays_view(group: Group, layouts: dict[Value, Storage]) -> bool:
-    """Whether the group's views are windows of what they read; notes their layouts if so.
+def _stay_views(nodes: Sequence[Node], layouts: dict[Value, Storage]) -> bool:
+    """Whether views are windows of what they read; notes their layouts if so.
 
     A graph output must be laid out as a whole tensor that a kernel wrote.
     """
     found: dict[Value, Storage] = {}
-    for node in group.nodes:
+    for node in nodes:
         source = node.operands[0]
         before = found.get(source) or layouts.get(source) or contiguous(source)
-        alias = alias_of(node, before)
+        alias = view_storage(node, before)
         if alias is None:
             return False
         if node.result.is_output and not _is_whole_kernel_result(node, alias):

@@ -9,11 +9,13 @@ topological sort algorithm for directed acyclic graphs", 2006: only ranks betwee
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fusec.ir.graph import Graph, Node
-from fusec.ir.sym import Dim, bounds
+from fusec.ir.storage import Storage
+from fusec.ir.sym import Dim, bounds, contiguous_strides
+from fusec.ir.view_layout import view_storage
 from fusec.passes.fuse_body import Boundary, body_key, boundary
 from fusec.target import Target
 from fusec.tile.cost import modelled_time
@@ -45,8 +47,8 @@ class Group:
 
     @property
     def is_view(self) -> bool:
-        """Whether it only renames memory (a pad, or a concat that is not in place, moves data)."""
-        return all(n.op.is_view and n.op.name not in ("concat", "pad") for n in self.nodes)
+        """Whether it holds views only (a pad, or a concat that is not in place, moves data)."""
+        return all(is_pure_view(n) for n in self.nodes)
 
 
 class Partition:
@@ -61,16 +63,29 @@ class Partition:
         self._lowered: dict[Hashable, tuple[TileProgram | Refusal, float]] = {}
         for index, node in enumerate(n for n in graph.nodes if not n.is_constant):
             self.position[node] = index
-            self.group_of[node] = Group(index, [node], index)
+            self._start(node, index)
         for node, group in self.group_of.items():
             for operand in node.operands:
                 producer = self.group_of.get(operand.node) if operand.node is not None else None
-                if producer is not None:
+                if producer is not None and producer is not group:
                     producer.consumers[group] = None
                     group.producers[producer] = None
-        for group in self.group_of.values():
+        groups = list(dict.fromkeys(self.group_of.values()))
+        for group in groups:
             self._evaluate(group)
-        self._order: list[Group | None] = list(self.group_of.values())
+        self._order: list[Group | None] = [None] * len(self.position)
+        for group in groups:
+            self._order[group.rank] = group
+
+    def _start(self, node: Node, index: int) -> None:
+        """A group of its own; but a view of a view joins it: only together are they an alias."""
+        source = node.operands[0].node if is_pure_view(node) else None
+        group = self.group_of.get(source) if source is not None else None
+        if group is None or not is_pure_view(group.nodes[-1]) or source is not group.nodes[-1]:
+            group = Group(index, [], index)
+        group.nodes.append(node)
+        group.rank = index
+        self.group_of[node] = group
 
     @property
     def groups(self) -> list[Group]:
@@ -79,7 +94,7 @@ class Partition:
 
     def _evaluate(self, group: Group) -> None:
         group.boundary, group.result, group.seconds = self._lower(group.nodes)
-        if group.is_view or group.nodes[0] in self.in_place:
+        if group.nodes[0] in self.in_place or (group.is_view and is_alias(group.nodes)):
             group.seconds = 0.0
 
     def _lower(self, nodes: list[Node]) -> tuple[Boundary | None, TileProgram | Refusal, float]:
@@ -235,6 +250,20 @@ class Partition:
         keep.version += 1
         self._evaluate(keep)
         return keep
+
+
+def is_pure_view(node: Node) -> bool:
+    """A view that moves no data by itself."""
+    return node.op.is_view and node.op.name not in ("concat", "pad")
+
+
+def is_alias(nodes: Sequence[Node]) -> bool:
+    """Whether a chain of views is a strided window of a contiguous operand."""
+    shape = nodes[0].operands[0].type.shape
+    storage: Storage | None = Storage("operand", 0, contiguous_strides(shape))
+    for node in nodes:
+        storage = view_storage(node, storage) if storage is not None else None
+    return storage is not None
 
 
 def upper_bytes(dim: Dim) -> int:
