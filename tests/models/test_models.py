@@ -34,7 +34,8 @@ FOLDED = [
     pytest.param(name, marks=pytest.mark.slow)
     for name in ("resnet50_folded", "mobilenetv3_large_folded")
 ]
-RESNET50 = {"contraction": 54, "window": 1, "reduction": 1}
+# Of one image the linear layer is a matrix times a vector: a reduction.
+RESNET50 = {"contraction": 53, "window": 1, "reduction": 2}
 RESNET50_BYTES = 114.5e6
 OPTIONS = CompileOptions(golden=True)
 
@@ -92,7 +93,7 @@ def test_a_wrong_weight_is_found(name: str) -> None:
     case = case_of_plan(plan.golden)
     weights = [v.constant for v in plan.graph.values if v.constant is not None]
     biggest = max(weights, key=lambda weight: weight.array.size)
-    changed = np.array(biggest.array)
+    changed = np.array(biggest.array, order="C")
     changed.reshape(-1)[: changed.size // 2] = 0
     biggest.array = changed
     assert not all(v.ok for v in case.compare(Session(plan, "reference").run(case.inputs)))
