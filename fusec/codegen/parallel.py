@@ -72,15 +72,16 @@ def compile_all(
     tasks = [_task(kernel, target) for kernel in kernels for target in targets]
     outcomes = _run(tasks, jobs or os.cpu_count() or 1, progress)
     failures = [
-        (t.name, t.target.name, o.reason) for t, o in zip(tasks, outcomes) if o.binary is None
+        (task.name, task.target.name, outcome.reason)
+        for task, outcome in zip(tasks, outcomes, strict=True)
+        if outcome.binary is None
     ]
     if failures:
         raise NoConfigFits(failures)
     binaries = [o.binary for o in outcomes if o.binary is not None]
-    rows = [binaries[i : i + len(targets)] for i in range(0, len(binaries), len(targets))]
-    return tuple(
-        with_binaries(kernel, row) for kernel, row in zip(kernels, rows or [[]] * len(kernels))
-    )
+    each = len(targets)
+    rows = [binaries[i * each : (i + 1) * each] for i in range(len(kernels))]
+    return tuple(with_binaries(kernel, row) for kernel, row in zip(kernels, rows, strict=True))
 
 
 def with_binaries(kernel: Kernel, binaries: Iterable[Binary]) -> Kernel:

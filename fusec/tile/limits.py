@@ -93,7 +93,7 @@ def _largest_live_set(program: TileProgram, dims: dict[str, Dims]) -> tuple[tupl
     for at, statement in enumerate(order):
         alive = [s for s in order[: at + 1] if last.get(s.name, -1) >= at or s is statement]
         tiles = [(dims[s.name], max(1, s.dtype.itemsize // 4)) for s in alive]
-        tiles += _accumulators(statement, dims, looped)
+        tiles += _accumulators(program, statement, dims, looped)
         if isinstance(statement, Load | Store):
             tiles.append((dims[statement.name], 2))
         size = sum(words * 64 ** len(d) for d, words in tiles)
@@ -103,12 +103,15 @@ def _largest_live_set(program: TileProgram, dims: dict[str, Dims]) -> tuple[tupl
 
 
 def _accumulators(
-    statement: Statement, dims: dict[str, Dims], looped: set[str]
+    program: TileProgram, statement: Statement, dims: dict[str, Dims], looped: set[str]
 ) -> list[tuple[Dims, int]]:
-    """A looped reduction keeps a tile as wide as its loop's block."""
-    if not isinstance(statement, Reduce) or statement.name not in looped:
-        return []
-    return [((*dims[statement.arg],), max(1, statement.dtype.itemsize // 4))]
+    """A looped reduction keeps a tile as wide as its block; products have the joint shape."""
+    words = max(1, statement.dtype.itemsize // 4)
+    if isinstance(statement, Reduce) and statement.name in looped:
+        return [(dims[statement.arg], words)]
+    if isinstance(statement, Dot) and not dot_uses_unit(program, statement, dims):
+        return [(tuple(dict.fromkeys((*dims[statement.a], *dims[statement.b]))), words)]
+    return []
 
 
 # ------------------------------------------------------------------------------- estimates
