@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fusec.verification.case import Case
 
 Observe = Callable[[Graph, "PassRecord | None"], None]
+Report = Callable[[int, int, str], None]  # done, total, stage
 Source = str | os.PathLike[str] | bytes
 
 STEM_OPS = 4  # of a kernel's name
@@ -62,16 +63,22 @@ class CompileOptions:
 
 
 class Stages:
-    """Seconds by stage, in the order they first ran."""
+    """Seconds by stage, in the order they first ran; ``report`` hears of the progress in each."""
 
-    def __init__(self, on_start: Callable[[str], None] | None = None) -> None:
+    def __init__(self, report: Report | None = None) -> None:
         self.seconds: dict[str, float] = {}
-        self._on_start = on_start
+        self._report = report
+        self._name = ""
+
+    def progress(self, done: int, total: int) -> None:
+        """Say how far the running stage is."""
+        if self._report is not None:
+            self._report(done, total, self._name)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        if self._on_start is not None:
-            self._on_start(name)
+        self._name = name
+        self.progress(0, 1)
         start = time.perf_counter()
         try:
             yield
@@ -108,7 +115,7 @@ def compile_model(
     with stage("kernels"):
         names, kernels = make_kernels(graph, targets, options.precision)
     with stage("compile"):
-        kernels = compile_binaries(kernels, targets, jobs)
+        kernels = compile_binaries(kernels, targets, jobs, stage)
     return Plan(
         graph,
         kernels,
@@ -252,14 +259,14 @@ def stem(node: Node) -> str:
 
 
 def compile_binaries(
-    kernels: Sequence[Kernel], targets: Sequence[Target], jobs: int
+    kernels: Sequence[Kernel], targets: Sequence[Target], jobs: int, stage: Stages
 ) -> tuple[Kernel, ...]:
     """The kernels with a binary for each target."""
     if not targets:
         return tuple(kernels)
     from fusec.codegen import compile_all
 
-    return tuple(compile_all(kernels, targets, jobs or os.cpu_count() or 1))
+    return compile_all(kernels, targets, jobs or None, stage.progress)
 
 
 def reference_case(source: Source, graph: Graph, options: CompileOptions) -> Case | None:

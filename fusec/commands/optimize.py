@@ -56,7 +56,7 @@ def command(
     emitter = Emitter(emit) if emit is not None else None
     observe = emitter.observe if emitter is not None else None
     with talk.progress("optimize") as advance:
-        stages = Stages(lambda name: advance(0, 1, name))
+        stages = Stages(advance)
         options = compile_options(given)
         plan = compile_model(model, options, stages=stages, jobs=jobs, observe=observe)
     verdict = None

@@ -22,5 +22,5 @@ def open_plan(path: Path, options: CompileOptions, talk: Talk) -> Plan:
     from fusec.compiler import Stages, compile_model
 
     with talk.progress("optimize") as advance:
-        stages = Stages(lambda name: advance(0, 1, name))
+        stages = Stages(advance)
         return compile_model(require_model(path), options, stages=stages)
