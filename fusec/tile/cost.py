@@ -13,7 +13,16 @@ from fusec.tile.trace import Term
 
 RECOMPUTE_TILE = 64  # tile edge assumed when a statement is repeated for every tile of another axis
 TRANSCENDENTAL = 8  # operations charged for one exp, log, sin, ...
-USUAL_TILE = 1024  # elements of a pointwise tile
+# Elements of a tile along an axis of the grid. Rows of attention are few: scores and heads share the
+# registers.
+USUAL_EDGE = {
+    "pointwise": 1024,
+    "move": 1024,
+    "window": 1024,
+    "reduction": 4,
+    "contraction": 64,
+    "attention": 16,
+}
 
 
 def count_cost(
@@ -92,19 +101,11 @@ def modelled_time(program: TileProgram, target: Target) -> float:
 
 def grid_tiles(program: TileProgram) -> float:
     """About how many programs the kernel launches, at usual tile sizes."""
+    edge = USUAL_EDGE[program.kind]
     tiles = 1.0
     for axis in program.axes:
         if axis.in_grid:
-            edge = (
-                1
-                if not axis.is_vector
-                else USUAL_TILE
-                if program.kind in ("pointwise", "move", "window")
-                else 64
-            )
-            tiles *= max(1.0, typical(axis.extent) / edge)
-    if program.kind == "reduction":
-        tiles *= 16  # a program takes a few rows
+            tiles *= max(1.0, typical(axis.extent) / (edge if axis.is_vector else 1))
     return tiles
 
 
