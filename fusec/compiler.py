@@ -38,7 +38,8 @@ class CompileOptions:
     """Everything that decides what a plan holds.
 
     ``passes``: a pass spec instead of the pipeline of ``level``. ``disable``: passes left out.
-    ``targets``: names or aliases; none means no binaries. ``shapes``: dims of inputs by name.
+    ``targets``: names or aliases; none means no binaries. ``shapes``: sizes
+    of inputs by name; a string names a symbolic dim.
     ``dims``: a size, or (low, high, divisor), by symbol name. ``golden``: store outputs of the
     source model, computed by an independent tool on inputs drawn with ``seed``. ``verify_each``:
     evaluate the graph after every pass that changed it.
@@ -49,7 +50,7 @@ class CompileOptions:
     disable: tuple[str, ...] = ()
     precision: str = "ieee"
     targets: tuple[str, ...] = ()
-    shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    shapes: tuple[tuple[str, tuple[int | str, ...]], ...] = ()
     dims: tuple[tuple[str, int | tuple[int, int, int]], ...] = ()
     golden: bool = False
     verify_each: bool = False

@@ -27,7 +27,7 @@ NODES = 3  # names shown of each operator
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 def command(
     model: Path,
-    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    shapes: tuple[tuple[str, tuple[int | str, ...]], ...],
     dims: tuple[tuple[str, int | tuple[int, int, int]], ...],
     as_json: bool,
 ) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _HELP = {
     "targets": "GPU to compile for: sm_90, h100, gfx942, native, all; repeatable.",
-    "shapes": "Shape of an input, as x=1x3x224x224; repeatable.",
+    "shapes": "Shape of an input, as x=1x3x224x224 or x=batch,3,224,224; repeatable.",
     "dims": "A symbolic dim: batch=8, batch=1..64, batch=8..64:8; repeatable.",
     "level": "How much to optimise.",
     "passes": "Passes to run instead, as a,b{option=1}.",

@@ -10,16 +10,14 @@ import click
 
 PATH = click.Path(path_type=Path)
 
-_SHAPE = re.compile(r"(?P<name>.+)=(?P<dims>\d+([x,]\d+)*|scalar)")
+_SIZE = r"(?:\d+|[A-Za-z_]\w*)"
+_SHAPE = re.compile(rf"(?P<name>.+)=(?P<dims>\d+(x\d+)*|{_SIZE}(,{_SIZE})*)")
 _DIM = re.compile(r"(?P<name>.+)=(?P<low>\d+)(\.\.(?P<high>\d+)(:(?P<step>\d+))?)?")
 _RANGE = re.compile(r"(?P<name>.+)=(?P<low>-?[\d.eE+-]+?)\.\.(?P<high>-?[\d.eE+-]+)")
 
-Shape = tuple[str, tuple[int, ...]]
-Dim = tuple[str, int | tuple[int, int, int]]
-
 
 class ShapeType(click.ParamType[Any]):
-    """``NAME=1x3x224x224`` (``NAME=scalar`` for rank 0) as (name, dims)."""
+    """``NAME=1x3x224x224``, ``NAME=batch,3,224,224`` (a symbolic dim) or ``NAME=scalar``."""
 
     name = "NAME=DIMS"
 
@@ -27,8 +25,11 @@ class ShapeType(click.ParamType[Any]):
         found = _SHAPE.fullmatch(str(value))
         if found is None:
             self.fail(f"{value!r} is not a shape such as x=1x3x224x224", param, ctx)
-        dims = () if found["dims"] == "scalar" else re.split("[x,]", found["dims"])
-        return found["name"], tuple(int(d) for d in dims)
+        if found["dims"] == "scalar":
+            return found["name"], ()
+        all_numbers = re.fullmatch(r"[\dx]+", found["dims"]) is not None
+        sizes = found["dims"].split("x" if all_numbers else ",")
+        return found["name"], tuple(int(size) if size.isdigit() else size for size in sizes)
 
 
 class DimType(click.ParamType[Any]):

@@ -113,6 +113,33 @@ def test_a_symbolic_batch(invoke: Invoke, tmp_path: Path) -> None:
     assert data["at"] == {"batch": 64}
 
 
+def test_a_fixed_model_with_a_symbolic_batch(
+    invoke: Invoke, small_model: Path, tmp_path: Path
+) -> None:
+    plan = tmp_path / "a.plan"
+    arguments = ["--shape", "x=batch,3,16,16", "--dim", "batch=1..8", "--golden"]
+    done = invoke("optimize", small_model, "-o", plan, *arguments)
+    assert done.code == 0, done.stderr
+    assert json.loads(invoke("inspect", plan, "--json").stdout)["symbols"] == {"batch": "1..8"}
+    assert invoke("verify", plan, "--device", "interpreter").code == 0
+    outputs = json.loads(invoke("run", plan, "--size", "batch=7", "--json").stdout)["outputs"]
+    assert outputs[0]["shape"] == [7, 5]
+
+
+def test_binaries_are_the_same_in_two_runs(
+    invoke: Invoke, small_model: Path, tmp_path: Path
+) -> None:
+    for name, jobs in (("one", "1"), ("two", "2")):
+        arguments = ["-o", tmp_path / name, "--target", "a100", "--jobs", jobs]
+        done = invoke("optimize", small_model, *arguments)
+        assert done.code == 0, done.stderr
+        assert "sm_80        5 kernels compiled, no spills" in done.stdout
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    rows = json.loads(invoke("inspect", tmp_path / "one", "--json").stdout)["kernel_list"]
+    assert all(r["targets"] == ["sm_80"] and r["spills"] == 0 for r in rows)
+    assert all(r["registers"] > 0 for r in rows)
+
+
 def test_a_fixed_dim(invoke: Invoke, tmp_path: Path) -> None:
     model = small_cnn()
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
