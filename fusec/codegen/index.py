@@ -136,10 +136,18 @@ class IndexPrinter:
             return f"({self._operation(atom, dims)}){suffix(dims, target)}"
         return self._operation(atom, target)
 
+    def _floored(self, atom: FloorDiv | Mod, target: Dims) -> str:
+        """Division of what may be negative, right for operators that truncate and that floor."""
+        x, divisor = self.operand(atom.args[0], target), self.operand(atom.args[1], target)
+        rest = f"({x} % {divisor} + {divisor}) % {divisor}"
+        return f"({rest})" if isinstance(atom, Mod) else f"(({x} - {rest}) // {divisor})"
+
     def _operation(self, atom: Atom, target: Dims) -> str:
         if isinstance(atom, (FloorDiv, Mod)):
             sign = "//" if isinstance(atom, FloorDiv) else "%"
             lead = whole_divisors_below(atom.args[0], atom.args[1])
+            if lead is None:
+                return self._floored(atom, target)
             if lead:
                 raised = self.operand(atom.args[0] + lead * atom.args[1], target)
                 divisor = self.operand(atom.args[1], target)
@@ -156,12 +164,15 @@ class IndexPrinter:
         return first
 
 
-def whole_divisors_below(x: Dim, divisor: Dim) -> int:
-    """How many divisors lift ``x`` to 0 or more: Triton's ``//`` and ``%`` truncate, ours floor."""
+def whole_divisors_below(x: Dim, divisor: Dim) -> int | None:
+    """How many divisors lift ``x`` to 0 or more: Triton's ``//`` and ``%`` truncate, ours floor.
+
+    None if that is not known.
+    """
     low = bounds(x)[0]
-    if low is None or low >= 0 or not isinstance(divisor, int) or prove_nonneg(x):
+    if (low is not None and low >= 0) or prove_nonneg(x):
         return 0
-    return -(low // divisor)
+    return -(low // divisor) if low is not None and isinstance(divisor, int) else None
 
 
 def _join(pieces: list[tuple[bool, str]]) -> str:

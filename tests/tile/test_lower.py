@@ -159,3 +159,15 @@ def test_int64_offsets_are_asked_for() -> None:
     program = lower(graph)
     assert isinstance(program, TileProgram)
     assert program.wide
+
+
+def test_reversed_pairs_of_a_symbolic_extent_divide_towards_minus_infinity() -> None:
+    size = symbol("size", lo=1)
+    graph, b = body(Tensor(f32, (size, 3)))
+    y = b.op("slice", graph.inputs[0], starts=(0, 0), sizes=(size, 3), steps=(1, 1))
+    graph.set_outputs([b.op("reverse", b.op("reshape", y, shape=(size * 3,)), axes=(0,))])
+    program = lower(graph)
+    assert isinstance(program, TileProgram), program
+    x = torch.randn(4, 3)
+    (found,) = simulate(program, [x], {"size": 4})
+    torch.testing.assert_close(found, x.reshape(-1).flip(0))
