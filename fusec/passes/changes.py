@@ -155,7 +155,8 @@ def diff_lines(changes: Sequence[Change]) -> list[str]:
     return lines
 
 
-_State = tuple[tuple[Value, ...], tuple[str, ...], object, tuple[str, ...], object]
+# Operands, name or names, attributes, origins, region.
+_State = tuple[tuple[Value, ...], object, object, tuple[str, ...], object]
 
 
 class Snapshot:
@@ -173,7 +174,8 @@ class Snapshot:
     def _visit(self, graph: Graph, owner: Node | None) -> None:
         self.interfaces.append((graph.outputs, tuple(graph.inputs), tuple(graph.symbols)))
         for node in graph.nodes:
-            names = tuple([r.name for r in node.results])
+            results = node.results
+            names = results[0].name if len(results) == 1 else tuple([r.name for r in results])
             self.nodes[node] = (node.operands, names, node.attrs, node.origins, node.region)
             if owner is not None:
                 self.owners[node] = owner
@@ -209,8 +211,12 @@ class Snapshot:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):
             return NotImplemented
+        if len(self.nodes) != len(other.nodes):
+            return False
+        pairs = zip(self.nodes.items(), other.nodes.items(), strict=True)
+        if any(a is not b or s != t for (a, s), (b, t) in pairs):
+            return False
         mine = (self.storages, self.roots, self.memory, self.interfaces)
-        theirs = (other.storages, other.roots, other.memory, other.interfaces)
-        return list(self.nodes.items()) == list(other.nodes.items()) and mine == theirs
+        return mine == (other.storages, other.roots, other.memory, other.interfaces)
 
     __hash__ = None  # type: ignore[assignment]

@@ -126,7 +126,8 @@ class PassManager:
         records = []
         snapshot = Snapshot(graph)
         for one in self.passes:
-            record, snapshot = self._run(one, graph, snapshot)
+            with _frozen_heap():
+                record, snapshot = self._run(one, graph, snapshot)
             records.append(record)
             if record.changed and self.check is not None:
                 self.check(graph, one.name)
@@ -138,8 +139,7 @@ class PassManager:
         nodes_before = count_nodes(graph)
         context = Context(one.name, self.options)
         start = time.perf_counter()
-        with _frozen_heap():
-            changed = one.run(graph, context)
+        changed = one.run(graph, context)
         seconds = time.perf_counter() - start
         after = Snapshot(graph)
         if self.verify:

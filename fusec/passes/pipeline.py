@@ -61,6 +61,11 @@ PIPELINE: tuple[Step, ...] = (
         "brought together becomes one constant.",
     ),
     Step(
+        "merge-sibling-matmuls",
+        1,
+        "Weights and biases have their final values, and nothing scales one of them alone any more.",
+    ),
+    Step(
         "eliminate-common-subexpressions",
         3,
         "What canonical forms made equal since the first time; rarely anything.",

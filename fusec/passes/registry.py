@@ -23,6 +23,7 @@ PASSES: dict[str, str] = {
     "fold-affine-into-contraction": (
         "fusec.passes.fold_affine_into_contraction:FoldAffineIntoContraction"
     ),
+    "merge-sibling-matmuls": "fusec.passes.merge_sibling_matmuls:MergeSiblingMatmuls",
     "eliminate-dead-code": "fusec.passes.eliminate_dead_code:EliminateDeadCode",
     "fuse": "fusec.passes.fuse:Fuse",
     "assign-storage": "fusec.passes.assign_storage:AssignStorage",
