@@ -72,13 +72,15 @@ class _Driver:
             verdict = rule.check(match)
             if isinstance(verdict, Refusal):
                 self.refusals.setdefault(node, []).append((origins_of(match.nodes), verdict))
-            elif verdict:
-                self._apply(rule, match)
+            elif verdict and self._apply(rule, match):
                 return True
         return False
 
-    def _apply(self, rule: Rule, match: Match) -> None:
-        """Build the right side, give it the name and the readers, erase what nothing reads."""
+    def _apply(self, rule: Rule, match: Match) -> bool:
+        """Build the right side, give it the name and the readers, erase what nothing reads.
+
+        False, and nothing has changed, if the right side cannot be shown to be well-typed.
+        """
         self.left -= 1
         if self.left < 0:
             raise InternalError(f"rules do not come to an end; the last: {rule.name}")
@@ -87,6 +89,10 @@ class _Driver:
         before = last.previous
         values = self._build(rule, match, last)
         added = _between(self.graph, before, last)
+        if values is None:
+            for node in reversed(added):
+                self.graph.erase(node)
+            return False
         readers = [user for old in match.replaced for user in old.users]
         known = []
         for old, new in zip(match.replaced, values, strict=True):
@@ -100,11 +106,16 @@ class _Driver:
         for old, new in known:  # an output's name is kept; after the record, which has the old one
             new.name = old.name
         self._wake(added, removed, readers)
+        return True
 
-    def _build(self, rule: Rule, match: Match, last: Node) -> Sequence[Value]:
+    def _build(self, rule: Rule, match: Match, last: Node) -> Sequence[Value] | None:
+        """The right side; None where symbolic dims keep type inference from a proof."""
         b = RuleBuilder(self.graph, last, self.names)
-        with b.at(origins=origins_of(match.nodes), region=last.region):
-            built = rule.rewrite(match, b)
+        try:
+            with b.at(origins=origins_of(match.nodes), region=last.region):
+                built = rule.rewrite(match, b)
+        except ValueError:
+            return None
         values = [built] if isinstance(built, Value) else list(built)
         for old, new in zip(match.replaced, values, strict=True):
             if old.type != new.type:

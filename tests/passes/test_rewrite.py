@@ -175,6 +175,17 @@ def test_a_rewrite_of_another_type_is_a_bug_that_is_named() -> None:
         apply_rules(graph_of("%y = neg(%x) : f32[3]"), RuleSet([wrong]), Context())
 
 
+def test_a_right_side_that_is_not_well_typed_leaves_no_trace() -> None:
+    def build(found: Match, b: RuleBuilder) -> object:
+        return b.op("reshape", b.op("exp", found["x"]), shape=(7,))
+
+    context, graph = Context(), graph_of("%y = neg(%x) : f32[3]")
+    text = print_graph(graph)
+    rules = RuleSet([Equation("neg(x) => reshape(exp(x))", None, build)])  # type: ignore[arg-type]
+    assert apply_rules(graph, rules, context) is False
+    assert print_graph(graph) == text and not context.changes
+
+
 def test_a_refusal_is_one_remark_with_its_numbers() -> None:
     def refuse(found: Match) -> Refusal:
         return Refusal("not-finite", f"%{found.result.name}", args=(("ulps", 2),))
