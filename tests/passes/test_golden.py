@@ -16,11 +16,13 @@ PASSES = (
     "eliminate-dead-code",
     "fold-affine-into-contraction",
     "fold-constants",
+    "merge-sibling-matmuls",
 )
 # Relative to the largest element of an output; the rest is exact. pow(x, 3) rounds twice.
 TOLERANCES = {
     "canonicalize": {"pow three": 3e-7},
     "fold-affine-into-contraction": {"halves": 4e-3, "": 1e-6},
+    "merge-sibling-matmuls": {"": 1e-6},
 }
 
 
