@@ -63,7 +63,7 @@ PIPELINE: tuple[Step, ...] = (
     Step(
         "merge-sibling-matmuls",
         1,
-        "Weights and biases have their final values, and nothing scales one of them alone any more.",
+        "Weights and biases are final: nothing scales one of them alone any more.",
     ),
     Step(
         "eliminate-common-subexpressions",
