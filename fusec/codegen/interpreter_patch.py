@@ -30,8 +30,9 @@ def patched(function: Callable[..., None]) -> Iterator[Any]:
     ours = _overrides(interpreter)
     saved = {name: vars(builder).get(name, _MISSING) for name in ours}
     generic = interpreter.ReduceOps.generic_reduce
-    scope = interpreter._patch_lang(function)
+    before = _snapshot(interpreter.tl)
     try:
+        interpreter._patch_lang(function)
         vars(builder).update(ours)
         interpreter.ReduceOps.generic_reduce = _tree_reduce
         with np.errstate(all="ignore"):
@@ -43,8 +44,23 @@ def patched(function: Callable[..., None]) -> Iterator[Any]:
                 delattr(builder, name)
             else:
                 setattr(builder, name, value)
-        if scope is not None:
-            scope.restore()
+        _restore(before)
+
+
+def _snapshot(tl: Any) -> list[tuple[Any, dict[str, Any]]]:
+    """Everything that Triton swaps in its language; not every version puts it back itself."""
+    descriptor = getattr(tl.core, "tensor_descriptor_base", tl.core.tensor)
+    owners = (tl, tl.core, tl.math, tl.tensor, tl.dtype, descriptor)
+    return [(owner, dict(vars(owner))) for owner in owners]
+
+
+def _restore(before: list[tuple[Any, dict[str, Any]]]) -> None:
+    for owner, saved in before:
+        for name, value in dict(vars(owner)).items():
+            if name not in saved:
+                delattr(owner, name)
+            elif value is not saved[name]:
+                setattr(owner, name, saved[name])
 
 
 def _overrides(interpreter: Any) -> dict[str, Any]:

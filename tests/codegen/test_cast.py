@@ -73,7 +73,9 @@ PAIRS = [("f32", "bf16"), ("f64", "f16"), ("f32", "u8"), ("u64", "f32"), ("f32",
 @pytest.mark.parametrize(
     ("source", "target"), [*PAIRS, *(("f32", k.short) for k in FLOAT8S), ("f8e4m3fn", "f16")]
 )
-@pytest.mark.parametrize("machine", ["sm_80", "sm_90", "gfx942"])
+@pytest.mark.parametrize(
+    "machine", ["sm_80", *(pytest.param(n, marks=pytest.mark.slow) for n in ("sm_90", "gfx942"))]
+)
 def test_compiles(source: str, target: str, machine: str) -> None:
     for saturate in (False, True):
         attrs = {"dtype": dtype(target), "saturate": saturate}

@@ -189,7 +189,9 @@ def test_garbage_past_the_depth_does_not_count() -> None:
 
 
 @pytest.mark.parametrize(("source", "acc"), TYPES)
-@pytest.mark.parametrize("target", ["sm_80", "sm_90", "gfx942"])
+@pytest.mark.parametrize(
+    "target", ["sm_80", "sm_90", pytest.param("gfx942", marks=pytest.mark.slow)]
+)
 def test_compiles_without_spills(source: DType, acc: DType, target: str) -> None:
     made = product(source, acc, (100, 64, 96))
     config = candidates(made, resolve(target))[0].config

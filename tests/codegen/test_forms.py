@@ -39,7 +39,10 @@ def test_interpreted_with_several_tile_sizes(form: Form) -> None:
             )
 
 
-@pytest.mark.parametrize("target", ["sm_75", "sm_80", "sm_90", "gfx942"])
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("sm_75", "gfx942")]
+
+
+@pytest.mark.parametrize("target", ["sm_80", "sm_90", *OTHERS])
 def test_compiles_without_spills(form: Form, target: str) -> None:
     config = candidates(form.program, resolve(target))[0].config
     compiled = compile_with_assembly(form.program, form.name, resolve(target), config)

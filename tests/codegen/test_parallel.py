@@ -18,7 +18,7 @@ from tests.codegen.forms import FORMS
 from tests.codegen.programs import pointwise
 
 SM_80, SM_90 = resolve("sm_80"), resolve("sm_90")
-SPILLS = Config("sm_80", (("m", 128), ("k", 16), ("n", 128)), 4, 3)
+SPILLS = Config("sm_80", (("m", 64), ("k", 16), ("n", 128)), 1, 2)
 FITS = Config("sm_80", (("m", 32), ("k", 16), ("n", 16)), 4, 2)
 
 

@@ -228,7 +228,10 @@ def everything(kind: DType) -> TileProgram:
     return program("pointwise", [Axis("x", count, Role.GRID, True)], body, operands_, results)
 
 
-@pytest.mark.parametrize("target", ["sm_80", "sm_90", "gfx942"])
+SM_90 = pytest.param("sm_90", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("target", ["sm_80", "gfx942", SM_90])
 @pytest.mark.parametrize("kind", [f16, f32, f64, i32, i64, u8, bool_], ids=str)
 def test_every_op_compiles(kind: DType, target: str) -> None:
     tile_program = everything(kind)
