@@ -61,9 +61,7 @@ def _to_float(text: str, source: DType, target: DType) -> str:
     return text if source == target else _to(text, target)
 
 
-def _to_float8(
-    text: str, source: DType, target: DType, helpers: Helpers, saturate: bool
-) -> str:
+def _to_float8(text: str, source: DType, target: DType, helpers: Helpers, saturate: bool) -> str:
     text = _to_float(text, source, f32)
     suffix, limit = _FLOAT8[target.name]
     if saturate:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import torch
 
 
-
-
 def launch_interpreted(
     program: TileProgram,
     name: str,

@@ -297,9 +297,7 @@ def emit_apply(emitter: Emitter, statement: Apply) -> None:
     small = source.is_float and source.bits < 32 and statement.op not in _ANY_FLOAT
     dtype, result = (f32 if small else source), statement.dtype
     attrs = dict(statement.attrs)
-    text = EMITTERS[statement.op](
-        Call(emitter, statement.args, dims, dtype, source, result, attrs)
-    )
+    text = EMITTERS[statement.op](Call(emitter, statement.args, dims, dtype, source, result, attrs))
     if small and result == source:
         text = cast(f"({text})", f32, result, emitter.helpers)
     name = emitter.declare(statement)

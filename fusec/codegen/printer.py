@@ -232,4 +232,3 @@ def _count(value: Dim) -> str:
         if value >= size:
             return f"{value / size:.3g} {unit}"
     return str(value)
-

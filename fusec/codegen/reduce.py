@@ -89,9 +89,7 @@ def _masked_value(emitter: Emitter, statement: Reduce, target: Dims) -> str:
     return f"tl.where({emitter.axis_mask(statement.axis, target)}, {value}, {neutral})"
 
 
-def across(
-    emitter: Emitter, kind: str, value: str, dtype: DType, target: Dims, axis: str
-) -> str:
+def across(emitter: Emitter, kind: str, value: str, dtype: DType, target: Dims, axis: str) -> str:
     """``value``, a tile over ``target``, reduced over ``axis``."""
     at = target.index(axis)
     if kind in ("any", "all"):
@@ -146,9 +144,7 @@ def finish_reduce(emitter: Emitter, statement: Reduce) -> None:
     if statement.axis not in dims:
         emitter.adopt(statement, accumulator)
         return
-    result = across(
-        emitter, kind_of(statement), accumulator, statement.dtype, dims, statement.axis
-    )
+    result = across(emitter, kind_of(statement), accumulator, statement.dtype, dims, statement.axis)
     emitter.line(f"{emitter.declare(statement)} = {result}")
 
 

@@ -41,9 +41,7 @@ def arguments_of(program: TileProgram) -> tuple[Argument, ...]:
         for b in (*program.operands, *program.results)
     )
     kind = "int64" if program.wide else "int32"
-    return pointers + tuple(
-        Argument(s.name, "integer", kind, _divisor(s)) for s in program.symbols
-    )
+    return pointers + tuple(Argument(s.name, "integer", kind, _divisor(s)) for s in program.symbols)
 
 
 def _divisor(symbol: Symbol) -> int:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor as Torch
 from torch.nn import functional
 
-from fusec.ir.sym import Symbol, delinearize, linearize, symbol
-from fusec.ir.types import f32, i64
+from fusec.ir.sym import Dim, Symbol, delinearize, linearize, symbol
+from fusec.ir.types import bool_, f32, i64
 from fusec.tile.program import (
     Apply,
     Axis,
@@ -99,8 +99,8 @@ def softmax(looped: bool) -> Form:
 
     role = Role.LOOP if looped else Role.FULL
     if looped:
-        phases = (load("x0"), high), (load("x1"), *_again(shifted(1), total)), (
-            load("x2"), *shifted(2), *ending(2))  # fmt: skip
+        summing = (load("x1"), *_again(shifted(1), total))
+        phases = (load("x0"), high), summing, (load("x2"), *shifted(2), *ending(2))
         body: list[Statement | Loop] = [Loop("r", phase) for phase in phases]
     else:
         body = [load("x0"), high, *shifted(0), total, *ending(0)]
@@ -127,25 +127,6 @@ def matmul() -> Form:
     """``y = relu(exp(a) @ b + bias)`` with every extent masked and symbolic rows."""
     rows = Symbol("rows", 1, 64)
     depth, columns = 37, 29
-    m = symbol("m", below=rows.expr)
-    k, n = symbol("k", below=depth), symbol("n", below=columns)
-    loop = Loop(
-        "k",
-        (
-            Load("a0", f32, ("m", "k"), "a", m * depth + k, (), 0.0),
-            Apply("a1", f32, ("m", "k"), "exp", ("a0",), note="%e = exp(%a)"),
-            Load("b0", f32, ("k", "n"), "b", k * columns + n, (), 0.0),
-            Dot("acc", f32, ("m", "n"), "a1", "b0", "k", note="%c = matmul(%e, %b)"),
-        ),
-    )
-    body: list[Statement | Loop] = [
-        loop,
-        Load("bias0", f32, ("n",), "bias", n, (), None),
-        Apply("sum", f32, ("m", "n"), "add", ("acc", "bias0")),
-        Literal("zero", f32, (), 0.0),
-        Apply("relu", f32, ("m", "n"), "maximum", ("sum", "zero")),
-        Store("store", f32, ("m", "n"), "y", "relu", m * columns + n, ()),
-    ]
     made = program(
         "contraction",
         [
@@ -153,7 +134,7 @@ def matmul() -> Form:
             Axis("k", depth, Role.LOOP, True),
             Axis("n", columns, Role.GRID, True),
         ],
-        body,
+        _matmul_body(rows, depth, columns),
         [
             buffer("a", f32, rows.expr, depth),
             buffer("b", f32, depth, columns),
@@ -170,54 +151,42 @@ def matmul() -> Form:
     return Form("matmul", made, inputs, {"y": expected}, sizes, {"rows": 43})
 
 
+def _matmul_body(rows: Symbol, depth: int, columns: int) -> list[Statement | Loop]:
+    m = symbol("m", below=rows.expr)
+    k, n = symbol("k", below=depth), symbol("n", below=columns)
+    loop = Loop(
+        "k",
+        (
+            Load("a0", f32, ("m", "k"), "a", m * depth + k, (), 0.0),
+            Apply("a1", f32, ("m", "k"), "exp", ("a0",), note="%e = exp(%a)"),
+            Load("b0", f32, ("k", "n"), "b", k * columns + n, (), 0.0),
+            Dot("acc", f32, ("m", "n"), "a1", "b0", "k", note="%c = matmul(%e, %b)"),
+        ),
+    )
+    return [
+        loop,
+        Load("bias0", f32, ("n",), "bias", n, (), None),
+        Apply("sum", f32, ("m", "n"), "add", ("acc", "bias0")),
+        Literal("zero", f32, (), 0.0),
+        Apply("relu", f32, ("m", "n"), "maximum", ("sum", "zero")),
+        Store("store", f32, ("m", "n"), "y", "relu", m * columns + n, ()),
+    ]
+
+
+CONV = (
+    2,
+    6,
+    15,
+    17,
+    10,
+    8,
+    9,
+)  # batch, channels, height, width, columns, result's rows and columns
+
+
 def conv() -> Form:
     """A strided, padded 3x3 convolution as implicit GEMM with bias, residual and relu."""
-    batch, channels, height, width, out = 2, 6, 15, 17, 10
-    rows, columns = 8, 9
-    taps, places = channels * 9, batch * rows * columns
-    m, n, k = symbol("m", below=places), symbol("n", below=out), symbol("k", below=taps)
-    image, oh, ow = delinearize(m, (batch, rows, columns))
-    ci, kh, kw = delinearize(k, (channels, 3, 3))
-    ih, iw = 2 * oh + kh - 1, 2 * ow + kw - 1
-    bounds = (Bound(ih, height, True, True), Bound(iw, width, True, True))
-    source = linearize((image, ci, ih, iw), (batch, channels, height, width))
-    target = linearize((image, n, oh, ow), (batch, out, rows, columns))
-    body: list[Statement | Loop] = [
-        Loop(
-            "k",
-            (
-                Load("x0", f32, ("m", "k"), "x", source, bounds, 0.0),
-                Load("w0", f32, ("k", "n"), "w", n * taps + k, (), 0.0),
-                Dot("acc", f32, ("m", "n"), "x0", "w0", "k", note="%c = conv", origins=("/conv",)),
-            ),
-        ),
-        Load("b0", f32, ("n",), "b", n, (), None),
-        Apply("y0", f32, ("m", "n"), "add", ("acc", "b0"), origins=("/conv",), note="%y = add"),
-        Load("r0", f32, ("m", "n"), "r", target, (), None),
-        Apply("y1", f32, ("m", "n"), "add", ("y0", "r0"), origins=("/add",), note="%z = add"),
-        Literal("zero", f32, (), 0.0),
-        Apply("y2", f32, ("m", "n"), "maximum", ("y1", "zero"), origins=("/relu",)),
-        Store("store", f32, ("m", "n"), "y", "y2", target, ()),
-    ]
-    names = {"image": image, "oh": oh, "ow": ow, "ci": ci, "kh": kh, "kw": kw, "ih": ih, "iw": iw}
-    made = program(
-        "contraction",
-        [
-            Axis("m", places, Role.GRID, True),
-            Axis("k", taps, Role.LOOP, True),
-            Axis("n", out, Role.GRID, True),
-        ],
-        body,
-        [
-            buffer("x", f32, batch, channels, height, width),
-            buffer("w", f32, out, channels, 3, 3),
-            buffer("b", f32, out),
-            buffer("r", f32, batch, out, rows, columns),
-        ],
-        [buffer("y", f32, batch, out, rows, columns)],
-        parts=tuple(names.items()),
-        anchor="acc",
-    )
+    batch, channels, height, width, out, rows, columns = CONV
     inputs = {
         "x": _random(batch, channels, height, width),
         "w": _random(out, channels, 3, 3),
@@ -228,7 +197,50 @@ def conv() -> Form:
     dense = functional.conv2d(x, w, b, stride=2, padding=1)
     expected = torch.relu(dense + inputs["r"].double()).float()
     sizes = ({"m": 16, "k": 16, "n": 16}, {"m": 64, "k": 32, "n": 16}, {"m": 256, "k": 64, "n": 16})
+    parts, body = _conv_body()
+    made = program(
+        "contraction",
+        [
+            Axis("m", batch * rows * columns, Role.GRID, True),
+            Axis("k", channels * 9, Role.LOOP, True),
+            Axis("n", out, Role.GRID, True),
+        ],
+        body,
+        [buffer(name, f32, *tensor.shape) for name, tensor in inputs.items()],
+        [buffer("y", f32, batch, out, rows, columns)],
+        parts=tuple(parts.items()),
+        anchor="acc",
+    )
     return Form("conv", made, inputs, {"y": expected}, sizes)
+
+
+def _conv_body() -> tuple[dict[str, Dim], list[Statement | Loop]]:
+    batch, channels, height, width, out, rows, columns = CONV
+    taps = channels * 9
+    m, n = symbol("m", below=batch * rows * columns), symbol("n", below=out)
+    k = symbol("k", below=taps)
+    image, oh, ow = delinearize(m, (batch, rows, columns))
+    ci, kh, kw = delinearize(k, (channels, 3, 3))
+    ih, iw = 2 * oh + kh - 1, 2 * ow + kw - 1
+    bounds = (Bound(ih, height, True, True), Bound(iw, width, True, True))
+    source = linearize((image, ci, ih, iw), (batch, channels, height, width))
+    target = linearize((image, n, oh, ow), (batch, out, rows, columns))
+    steps = (
+        Load("x0", f32, ("m", "k"), "x", source, bounds, 0.0),
+        Load("w0", f32, ("k", "n"), "w", n * taps + k, (), 0.0),
+        Dot("acc", f32, ("m", "n"), "x0", "w0", "k", note="%c = conv", origins=("/conv",)),
+    )
+    parts = {"image": image, "oh": oh, "ow": ow, "ci": ci, "kh": kh, "kw": kw, "ih": ih, "iw": iw}
+    return parts, [
+        Loop("k", steps),
+        Load("b0", f32, ("n",), "b", n, (), None),
+        Apply("y0", f32, ("m", "n"), "add", ("acc", "b0"), origins=("/conv",), note="%y = add"),
+        Load("r0", f32, ("m", "n"), "r", target, (), None),
+        Apply("y1", f32, ("m", "n"), "add", ("y0", "r0"), origins=("/add",), note="%z = add"),
+        Literal("zero", f32, (), 0.0),
+        Apply("y2", f32, ("m", "n"), "maximum", ("y1", "zero"), origins=("/relu",)),
+        Store("store", f32, ("m", "n"), "y", "y2", target, ()),
+    ]
 
 
 def depthwise() -> Form:
@@ -301,7 +313,7 @@ def concat() -> Form:
     body = [
         Load("a0", f32, ("x",), "a", i * 12 + j * 4 + c, left, None),
         Load("b0", f32, ("x",), "b", i * 16 + (j - 3) * 4 + c, right, None),
-        InBounds("inside", f32.__class__("bool", "bool", "bool", 8), ("x",), left),
+        InBounds("inside", bool_, ("x",), left),
         Apply("y0", f32, ("x",), "select", ("inside", "a0", "b0"), note="%c = concat(%a, %b)"),
         Store("store", f32, ("x",), "y", "y0", x, ()),
     ]

@@ -78,9 +78,7 @@ def pointwise(
     """``y = op(a, b, ...)`` over ``count`` elements."""
     x = symbol("x", below=count)
     names = "abc"[: len(sources)]
-    loads = [
-        Load(n, d, ("x",), n, x, (), None) for n, d in zip(names, sources, strict=True)
-    ]
+    loads = [Load(n, d, ("x",), n, x, (), None) for n, d in zip(names, sources, strict=True)]
     apply = Apply("y", result, ("x",), op, tuple(names), tuple((attrs or {}).items()))
     store = Store("store", result, ("x",), "out", "y", x, ())
     return program(

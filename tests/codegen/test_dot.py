@@ -203,9 +203,7 @@ def test_compiles_without_spills(source: DType, acc: DType, target: str) -> None
     ("precision", "pattern"), [("ieee", None), ("tf32", r"mma\S*tf32"), ("tf32x3", r"mma\S*tf32")]
 )
 @pytest.mark.parametrize("target", ["sm_80", "sm_90"])
-def test_precision_of_float32_dots_in_ptx(
-    precision: str, pattern: str | None, target: str
-) -> None:
+def test_precision_of_float32_dots_in_ptx(precision: str, pattern: str | None, target: str) -> None:
     made = product(f32, f32, (128, 64, 128), precision=precision)
     config = candidates(made, resolve(target))[0].config
     ptx = compile_with_assembly(made, "k", resolve(target), config).assembly

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from fusec.codegen import grid_count, print_kernel
+from fusec.codegen import grid_count, print_kernel, printer
 from fusec.codegen.compile import compile_with_assembly
 from fusec.target import resolve
 from fusec.tile.candidates import candidates, interpreter_config
 from fusec.tile.kernel import Config
+from fusec.tile.program import Statement
 from tests.codegen.forms import FORMS, Form
 from tests.codegen.programs import run, tiles
 
@@ -67,6 +68,10 @@ def test_lines_fit_and_names_are_used(form: Form) -> None:
         read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
         written = {n.id for n in names if isinstance(n.ctx, ast.Store)}
         assert written <= read
+
+
+def test_every_statement_has_an_emitter() -> None:
+    assert set(printer._EMITTERS) == set(Statement.__subclasses__())
 
 
 def test_grid_covers_the_extents(form: Form) -> None:

@@ -143,8 +143,10 @@ def atan_f32(x: Tile) -> Tile:
     a = tl.abs(x)
     far = a > 2.414213562373095
     mid = (a > 0.4142135623730950) & (a <= 2.414213562373095)
-    r = tl.div_rn(tl.where(far, -1.0, tl.where(mid, a - 1.0, a)),
-                  tl.where(far, a, tl.where(mid, a + 1.0, 1.0)))
+    r = tl.div_rn(
+        tl.where(far, -1.0, tl.where(mid, a - 1.0, a)),
+        tl.where(far, a, tl.where(mid, a + 1.0, 1.0)),
+    )
     z = r * r
     p = 8.05374449538e-2 * z - 1.38776856032e-1
     p = p * z + 1.99777106478e-1
