@@ -19,6 +19,7 @@ if __package__ in {None, ""}:  # run as a file: the other modules are found from
 
 import click
 
+from benchmarks import networks
 from benchmarks.draw import Drawer
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def _models() -> dict[str, Model]:
     for nodes in (1_000, 10_000):
         what = f"network-like graph of {nodes:,} small nodes"
         models[f"generated_{nodes}"] = Model(what, partial(_generated, nodes))
+    for name, (what, _) in networks.NETWORKS.items():
+        models[name] = Model(what, partial(networks.make, name, SEED))
     return models
 
 

@@ -23,8 +23,6 @@ def test_an_unknown_name() -> None:
 
 
 def test_import_costs_nothing() -> None:
-    code = (
-        "import fusec, sys; print(sorted({'numpy', 'torch', 'onnx'} & set(sys.modules)))"
-    )
+    code = "import fusec, sys; print(sorted({'numpy', 'torch', 'onnx'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

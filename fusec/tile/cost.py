@@ -13,8 +13,8 @@ from fusec.tile.trace import Term
 
 RECOMPUTE_TILE = 64  # tile edge assumed when a statement is repeated for every tile of another axis
 TRANSCENDENTAL = 8  # operations charged for one exp, log, sin, ...
-# Elements of a tile along an axis of the grid. Rows of attention are few: scores and heads share the
-# registers.
+# Elements of a tile along an axis of the grid. Attention has few rows in a tile: scores and heads
+# share the registers.
 USUAL_EDGE = {
     "pointwise": 1024,
     "move": 1024,
