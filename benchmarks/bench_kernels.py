@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
 import click
-import numpy as np
 import onnx
 
+from benchmarks.fusion import LEVELS, onnxruntime_run
 from benchmarks.models import MODELS, build
 from benchmarks.report import Figure, command, fusec
 
 _ASKED = {"resnet50": (56, 114.5e6)}
-_LEVELS = ("ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
-
-
-def onnxruntime_graph(path: Path, level: str) -> tuple[int, int]:
-    """Nodes that ONNX Runtime executes at that level, and the activation bytes they move.
-
-    Both are what its own profile says of one run, for it invents operators that shape inference
-    does not know.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
-    options.enable_profiling = True
-    with tempfile.TemporaryDirectory(prefix="fusec-bench-") as folder:
-        options.profile_file_prefix = str(Path(folder) / "profile")
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        weights = {entry.name for entry in session.get_overridable_initializers()}
-        (image,) = [entry for entry in session.get_inputs() if entry.name not in weights]
-        session.run(None, {image.name: np.zeros(image.shape, np.float32)})
-        events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
-    runs = [e["args"] for e in events if str(e["name"]).endswith("_kernel_time")]
-    return len(runs), sum(int(r["activation_size"]) + int(r["output_size"]) for r in runs)
 
 
 def figures(model: str) -> list[Figure]:
@@ -45,7 +20,7 @@ def figures(model: str) -> list[Figure]:
     path = build(model)
     with tempfile.TemporaryDirectory(prefix="fusec-bench-") as folder:
         plan = fusec("optimize", str(path), "-o", str(Path(folder) / "a.plan"))
-    best = min((onnxruntime_graph(path, level) for level in _LEVELS), key=lambda g: (g[1], g[0]))
+    best = min((onnxruntime_run(path, level) for level in LEVELS), key=lambda g: (g[1], g[0]))
     kernels, moved = _ASKED.get(model, (best[0], best[1]))
     source = len(onnx.load(path, load_external_data=False).graph.node)
     return [

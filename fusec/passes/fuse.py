@@ -25,6 +25,8 @@ from fusec.target import Target
 from fusec.tile.lower import lower
 from fusec.tile.program import Refusal, TileProgram
 
+RULE = "f(g(x)) => one kernel"
+
 
 @dataclass(frozen=True)
 class Fuse(Pass):
@@ -53,7 +55,7 @@ class Fuse(Pass):
         partition = Partition(graph, tightest(context.targets), placement.concats)
         partition.grow()
         _Remarks(context, partition, clones).emit(candidates, siblings)
-        rewrite(graph, partition, placement.windows)
+        rewrite(graph, partition, placement.windows, context)
         return True
 
 
@@ -149,7 +151,9 @@ def _copy(graph: Graph, value: Value) -> Value:
 # -- after -----------------------------------------------------------------------------------------
 
 
-def rewrite(graph: Graph, partition: Partition, windows: Mapping[Value, Window]) -> None:
+def rewrite(
+    graph: Graph, partition: Partition, windows: Mapping[Value, Window], context: Context
+) -> None:
     """Replace each group by its node, in the order of the partition."""
     shared: dict[tuple[object, ...], Value] = {}
     layouts = {v: w.of(contiguous(w.base)) for v, w in windows.items()}
@@ -163,7 +167,9 @@ def rewrite(graph: Graph, partition: Partition, windows: Mapping[Value, Window])
             for node in group.nodes:
                 graph.move_before(node, None)
         else:
-            _emit(graph, group, layouts)
+            context.record(RULE, group.nodes, [_emit(graph, group, layouts)])
+            for dead in reversed(group.nodes):
+                graph.erase(dead)
 
 
 def _stay_views(nodes: Sequence[Node], layouts: dict[Value, Storage]) -> bool:
@@ -204,7 +210,8 @@ def _keep_view(graph: Graph, node: Node, shared: dict[tuple[object, ...], Value]
     graph.move_before(node, None)
 
 
-def _emit(graph: Graph, group: Group, layouts: dict[Value, Storage]) -> None:
+def _emit(graph: Graph, group: Group, layouts: dict[Value, Storage]) -> Node:
+    """A fused node that computes what the group's nodes did for everything outside."""
     border = boundary(group.nodes)
     node = graph.create(
         "fused",
@@ -219,8 +226,7 @@ def _emit(graph: Graph, group: Group, layouts: dict[Value, Storage]) -> None:
         graph.replace_uses(old, new)
         if old in layouts:
             layouts[new] = layouts[old]
-    for dead in reversed(group.nodes):
-        graph.erase(dead)
+    return node
 
 
 # -- remarks ---------------------------------------------------------------------------------------
