@@ -87,7 +87,7 @@ def _reduce(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bo
         raise Refused(
             "reduction-order", f"{node.op.name} is needed at every element of a row", value
         )
-    arg = tracer.at(source, position, bounds)
+    arg = tracer.at(source, position, _row_bounds(space, value, bounds))
     kind = node.op.name.removeprefix("reduce_")
     declared = value.type.dtype
     if kind in ("argmax", "argmin"):
@@ -113,6 +113,23 @@ def _moves_along_rows(space: Space, index: Position) -> bool:
     inner |= {space.names("n"), space.names("e")} if space.is_dot else set()
     names = {s.name for d in index if isinstance(d, Expr) for s in free_symbols(d)}
     return bool(names & inner)
+
+
+def _row_bounds(space: Space, value: Value, bounds: Bounds) -> Bounds:
+    """The bounds that hold for whole rows: only they say anything of a row's sum.
+
+    A bound on the element that wants the sum is none on the elements that are summed, though both
+    are counted by the same axis.
+    """
+    rows: Bounds = ()
+    for bound in bounds:
+        if not _moves_along_rows(space, (bound.index,)):
+            rows += (bound,)
+        elif len(free_symbols(bound.index)) > 1:
+            raise Refused(
+                "reduction-order", f"%{value.name} is needed for a part of each row only", value
+            )
+    return rows
 
 
 def _check_extent(tracer: Tracer, value: Value, dims: list[Dim]) -> None:

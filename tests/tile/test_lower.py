@@ -171,3 +171,19 @@ def test_reversed_pairs_of_a_symbolic_extent_divide_towards_minus_infinity() -> 
     x = torch.randn(4, 3)
     (found,) = simulate(program, [x], {"size": 4})
     torch.testing.assert_close(found, x.reshape(-1).flip(0))
+
+
+def test_bounds_of_a_reader_are_no_bounds_of_the_elements_summed() -> None:
+    graph, b = body(Tensor(f32, (12, 16)))
+    (x,) = graph.inputs
+    scaled = b.op("mul", x, b.op("reshape", b.op("reduce_sum", x, axes=(1,)), shape=(12, 1)))
+    part = b.op("slice", scaled, starts=(0, 0), sizes=(11, 15), steps=(1, 1))
+    shifted = b.op("pad", part, padding=((1, 0), (1, 0)), value=0.25)
+    graph.set_outputs([b.op("add", scaled, shifted)])
+    program = lower(graph)
+    assert isinstance(program, TileProgram), program
+    data = torch.randn(12, 16)
+    wanted = data * data.sum(1, keepdim=True)
+    moved = torch.nn.functional.pad(wanted[:11, :15], (1, 0, 1, 0), value=0.25)
+    (found,) = simulate(program, [data])
+    torch.testing.assert_close(found, wanted + moved, rtol=1e-5, atol=1e-5)
