@@ -1,6 +1,6 @@
 """Every kernel of random graphs computes its body, and the whole graph stays the same.
 
-Kernels run whole (`tests.tile.simulate`); those of a sample run tile by tile in Triton's interpreter.
+Kernels run whole (`tests.tile.simulate`); those of a sample run tile by tile in the interpreter.
 """
 
 from __future__ import annotations
