@@ -48,10 +48,9 @@ def require_plan(path: Path) -> Path:
 
 def check_output(path: Path, *sources: Path) -> Path:
     """``path``, when a file can be written there; it must not be one of ``sources``."""
-    if path.is_dir():
-        raise UsageError(f"{path} is a directory", hint="give -o a file name")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: the folder {path.parent} does not exist", hint="create it first")
+    from fusec.plan.atomic import check_name
+
+    check_name(path)
     for source in sources:
         if path.exists() and source.exists() and path.samefile(source):
             raise UsageError(f"-o {path} would overwrite the input {source}", hint="choose another")

@@ -15,17 +15,24 @@ from fusec.errors import EnvironmentProblem, UsageError
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def check_name(path: Path) -> None:
+    """UsageError unless a regular file can have that name: folders and devices are not replaced."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory", hint="give -o a file name")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is a device, not a file", hint="give -o the name of a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: the folder {path.parent} does not exist", hint="create it first")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file in the folder of ``path`` that takes its name when the block ends well.
 
-    UsageError for a folder as path or a missing folder; EnvironmentProblem when the disk is full,
+    UsageError for a folder or device as path or a missing folder; EnvironmentProblem when the disk is full,
     read-only or not ours. Whatever goes wrong, nothing is left behind.
     """
-    if path.is_dir():
-        raise UsageError(f"{path} is a directory", hint="give -o a file name")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: the folder {path.parent} does not exist", hint="create it first")
+    check_name(path)
     try:
         handle, name = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp"

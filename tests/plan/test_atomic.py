@@ -99,3 +99,11 @@ def test_long_names_are_fine(tmp_path: Path) -> None:
     with whole_file(tmp_path / ("x" * 250)) as file:
         file.write(b"x")
     assert (tmp_path / ("x" * 250)).read_bytes() == b"x"
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="is a device"), whole_file(pipe) as file:
+        file.write(b"x")
+    assert pipe.is_fifo()
