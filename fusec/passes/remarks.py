@@ -30,6 +30,7 @@ CODES: Mapping[str, str] = {
     "different-iteration-spaces": "a value does not lie on the kernel's iteration space",
     "different-reduction-extents": "reductions over different extents in one kernel",
     "empty-result": "a result has no elements",
+    "no-result": "nothing reads what the node computes",
     "no-tile-form": "the operator has no tile form; a library call computes it",
     "reduction-order": "a reduced value is needed at every element of the row it came from",
     "two-contractions": "two contractions in one kernel",

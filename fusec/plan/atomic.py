@@ -29,8 +29,8 @@ def check_name(path: Path) -> None:
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file in the folder of ``path`` that takes its name when the block ends well.
 
-    UsageError for a folder or device as path or a missing folder; EnvironmentProblem when the disk is full,
-    read-only or not ours. Whatever goes wrong, nothing is left behind.
+    UsageError for a folder or device as path or a missing folder; EnvironmentProblem when the disk
+    is full, read-only or not ours. Whatever goes wrong, nothing is left behind.
     """
     check_name(path)
     try:

@@ -140,6 +140,8 @@ def buffer_of(name: str, value: Value, storage: Storage | None) -> Buffer:
 
 def choose_space(body: Body) -> Space:
     """The iteration space of the body's anchor."""
+    if not body.outputs:
+        raise Refused("no-result", "nothing reads what it computes")
     for value in body.outputs:
         if value.type.numel == 0:
             raise Refused("empty-result", f"%{value.name} has no elements", value)

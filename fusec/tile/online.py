@@ -65,8 +65,10 @@ def match_softmax(term: Term) -> Softmax | None:
     shifted = uncast(weights.args[0])
     if not is_apply(shifted, "sub"):
         return None
-    scores, top = (uncast(a) for a in shifted.args)
-    return Softmax(scores, shifted, weights, total, ratio) if is_sum(top, "max", scores) else None
+    scores, top = shifted.args
+    if not is_sum(uncast(top), "max", uncast(scores)):
+        return None
+    return Softmax(scores, shifted, weights, total, ratio)
 
 
 def uncast(term: Term) -> Term:

@@ -337,8 +337,9 @@ def _one_hot(tracer: Tracer, node: Node, result: int, index: Position, bounds: B
     axis = node.attrs["axis"]
     source = node.operands[0]
     ids = tracer.at(source, index[:axis] + index[axis + 1 :], bounds)
-    here = tracer.index_tile(index[axis], source.type.dtype)
-    equal = tracer.apply(node, "eq", (ids, here), bool_)
+    # As int64: a depth may be more than the dtype of the indices holds.
+    here = tracer.index_tile(index[axis])
+    equal = tracer.apply(node, "eq", (tracer.cast(ids, i64, i64), here), bool_)
     return tracer.cast(equal, compute_dtype(node.attrs["dtype"]), node.attrs["dtype"])
 
 

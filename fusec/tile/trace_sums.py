@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from fusec.ir.graph import Node, Value
-from fusec.ir.sym import Dim, Expr, delinearize, free_symbols, linearize, smax
-from fusec.ir.types import DType, i64
+from fusec.ir.sym import Dim, delinearize, linearize, smax
+from fusec.ir.types import DType, bool_, i32, i64
 from fusec.tile.online import in_one_pass
 from fusec.tile.program import Dot, Index, Reduce, Role
 from fusec.tile.space import Position, Refused, Space, tap_shape
@@ -83,7 +83,7 @@ def _reduce(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bo
     inner = iter(space.inner_index([shape[a] for a in axes]))
     outer = iter(index)
     position = tuple([next(inner) if d in axes else next(outer) for d in range(len(shape))])
-    if _moves_along_rows(space, index):
+    if _moves_along_rows(tracer, index, bounds):
         raise Refused(
             "reduction-order", f"{node.op.name} is needed at every element of a row", value
         )
@@ -104,15 +104,16 @@ def _as_declared(tracer: Tracer, term: Term) -> Term:
     return tracer.cast(term, compute_dtype(term.declared), term.declared)
 
 
-def _moves_along_rows(space: Space, index: Position) -> bool:
-    """Whether a reduced value is wanted at an index that changes along what it was reduced over.
+def _moves_along_rows(tracer: Tracer, index: Position, bounds: Bounds) -> bool:
+    """Whether where or when a reduced value is wanted changes along what it was reduced over.
 
-    In a contraction the statistics of a row belong to the rows: not to columns, nor to depth.
+    In a contraction the statistics of a row belong to the rows: not to columns, nor to depth. An
+    index may change through a loaded index, and bounds would hide elements from the reduction.
     """
+    space = tracer.space
     inner = {space.inner.name} if space.inner is not None else set()
     inner |= {space.names("n"), space.names("e")} if space.is_dot else set()
-    names = {s.name for d in index if isinstance(d, Expr) for s in free_symbols(d)}
-    return bool(names & inner)
+    return bool(inner & set(tracer.axes_of(*index, *(b.index for b in bounds))))
 
 
 def _row_bounds(space: Space, value: Value, bounds: Bounds) -> Bounds:
@@ -307,8 +308,7 @@ def _pool(tracer: Tracer, node: Node, result: int, index: Position, bounds: Boun
     fill = _zero(declared) if node.op.name == "sum_pool" else lowest(declared)
     arg = tracer.guarded(tracer.at(source, (*index[:2], *positions), inside), inside, fill)
     if node.op.name == "argmax_pool":
-        best = reduce_term(tracer, node, "argmax", tracer.computed(arg), i64, i64)
-        return _flat_position(tracer, node, best, index)
+        return _argmax_pool(tracer, node, tracer.computed(arg), index, inside)
     acc = accumulator(node) if node.op.name == "sum_pool" else compute_dtype(declared)
     kind = "sum" if node.op.name == "sum_pool" else "max"
     return _as_declared(
@@ -316,21 +316,43 @@ def _pool(tracer: Tracer, node: Node, result: int, index: Position, bounds: Boun
     )
 
 
-def _flat_position(tracer: Tracer, node: Node, best: Term, index: Position) -> Term:
-    """The row-major position among the spatial dims, from the winning tap."""
+def _argmax_pool(
+    tracer: Tracer, node: Node, arg: Term, index: Position, inside: Bounds
+) -> Term:
+    """The position of the first largest element; padding never wins, not even a tie."""
+    if not inside:
+        best = reduce_term(tracer, node, "argmax", arg, i64, i64)
+        return _flat_position(tracer, node, best, index)[0]
+    dtype = arg.statement.dtype
+    top = reduce_term(tracer, node, "max", arg, dtype, dtype)
+    wins = tracer.apply(None, "eq", (arg, top), bool_)
+    if dtype.is_float:
+        wins = tracer.apply(None, "or", (wins, tracer.apply(None, "ne", (arg, arg), bool_)), bool_)
+    wins = tracer.apply(None, "and", (wins, tracer.in_bounds(inside)), bool_)
+    best = reduce_term(tracer, node, "argmax", tracer.cast(wins, i32, i32), i64, i64)
+    flat, positions = _flat_position(tracer, node, best, index)
+    found = _inside(positions, node.operands[0].type.shape[2:])
+    return tracer.guarded(flat, found, 0)  # a window of padding only: 0
+
+
+def _flat_position(
+    tracer: Tracer, node: Node, best: Term, index: Position
+) -> tuple[Term, list[Dim]]:
+    """The row-major position among the spatial dims from the winning tap, and that dim by dim."""
     tap = tracer.point_at(best, tracer.space.inner_extent) if tracer.space.inner is not None else 0
     taps = list(delinearize(tap, tap_shape(node)))
     positions = window_positions(node, list(index[2:]), taps)
     flat = linearize(positions, node.operands[0].type.shape[2:])
     terms = tracer.indirect_terms(flat)
     axes = tracer.axes_of(flat)
-    return tracer.add(
+    made = tracer.add(
         ("index", flat),
         lambda name: Index(name, i64, axes, value=flat, origins=node.origins),
         "position",
         terms,
         i64,
     )
+    return made, positions
 
 
 HANDLERS |= dict.fromkeys(OPERANDS, _contraction)

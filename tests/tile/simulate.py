@@ -108,6 +108,8 @@ class Simulator:
         op = get_op(s.op)
         assert op.evaluate is not None
         (result,) = op.evaluate([self.scope[a] for a in s.args], dict(s.attrs), ())
+        if s.op == "cast":  # rounded to the dtype of the value, held in that of the tile
+            result = result.to(torch_dtype(s.dtype))
         assert result.dtype == torch_dtype(s.dtype), (s, result.dtype)
         return torch.as_tensor(result)
 
@@ -124,10 +126,10 @@ class Simulator:
         value = self._whole(s.arg, [s.axis])
         dim = [a.name for a in self.program.axes].index(s.axis)
         if s.kind in ("argmax", "argmin"):
-            value = value if s.kind == "argmax" else -value
+            best = torch.argmax if s.kind == "argmax" else torch.argmin
             if s.last:
-                return value.shape[dim] - 1 - value.flip(dim).argmax(dim, keepdim=True)
-            return value.argmax(dim, keepdim=True)
+                return value.shape[dim] - 1 - best(value.flip(dim), dim, keepdim=True)
+            return best(value, dim, keepdim=True)
         names: dict[str, Any] = {
             "sum": torch.sum,
             "prod": torch.prod,
