@@ -16,7 +16,7 @@ from fusec.ir.sym import Dim, delinearize, linearize, smax
 from fusec.ir.types import DType, bool_, i32, i64
 from fusec.tile.online import in_one_pass
 from fusec.tile.program import Dot, Index, Reduce, Role
-from fusec.tile.space import Position, Refused, Space, tap_shape
+from fusec.tile.space import Position, Refused, tap_shape
 from fusec.tile.trace import (
     HANDLERS,
     Bounds,
@@ -83,11 +83,11 @@ def _reduce(tracer: Tracer, node: Node, result: int, index: Position, bounds: Bo
     inner = iter(space.inner_index([shape[a] for a in axes]))
     outer = iter(index)
     position = tuple([next(inner) if d in axes else next(outer) for d in range(len(shape))])
-    if _moves_along_rows(tracer, index, bounds):
+    if _moves_along_rows(tracer, index):
         raise Refused(
             "reduction-order", f"{node.op.name} is needed at every element of a row", value
         )
-    arg = tracer.at(source, position, _row_bounds(space, value, bounds))
+    arg = tracer.at(source, position, _row_bounds(tracer, value, bounds))
     kind = node.op.name.removeprefix("reduce_")
     declared = value.type.dtype
     if kind in ("argmax", "argmin"):
@@ -104,19 +104,19 @@ def _as_declared(tracer: Tracer, term: Term) -> Term:
     return tracer.cast(term, compute_dtype(term.declared), term.declared)
 
 
-def _moves_along_rows(tracer: Tracer, index: Position, bounds: Bounds) -> bool:
-    """Whether where or when a reduced value is wanted changes along what it was reduced over.
+def _moves_along_rows(tracer: Tracer, index: Position) -> bool:
+    """Whether a reduced value is wanted at an index that changes along what it was reduced over.
 
     In a contraction the statistics of a row belong to the rows: not to columns, nor to depth. An
-    index may change through a loaded index, and bounds would hide elements from the reduction.
+    index may change through a loaded index, too.
     """
     space = tracer.space
     inner = {space.inner.name} if space.inner is not None else set()
     inner |= {space.names("n"), space.names("e")} if space.is_dot else set()
-    return bool(inner & set(tracer.axes_of(*index, *(b.index for b in bounds))))
+    return bool(inner & set(tracer.axes_of(*index)))
 
 
-def _row_bounds(space: Space, value: Value, bounds: Bounds) -> Bounds:
+def _row_bounds(tracer: Tracer, value: Value, bounds: Bounds) -> Bounds:
     """The bounds that hold for whole rows: only they say anything of a row's sum.
 
     A bound on the element that wants the sum is none on the elements that are summed, though both
@@ -124,9 +124,9 @@ def _row_bounds(space: Space, value: Value, bounds: Bounds) -> Bounds:
     """
     rows: Bounds = ()
     for bound in bounds:
-        if not _moves_along_rows(space, (bound.index,)):
+        if not _moves_along_rows(tracer, (bound.index,)):
             rows += (bound,)
-        elif len(free_symbols(bound.index)) > 1:
+        elif len(tracer.axes_of(bound.index)) > 1:
             raise Refused(
                 "reduction-order", f"%{value.name} is needed for a part of each row only", value
             )
@@ -316,9 +316,7 @@ def _pool(tracer: Tracer, node: Node, result: int, index: Position, bounds: Boun
     )
 
 
-def _argmax_pool(
-    tracer: Tracer, node: Node, arg: Term, index: Position, inside: Bounds
-) -> Term:
+def _argmax_pool(tracer: Tracer, node: Node, arg: Term, index: Position, inside: Bounds) -> Term:
     """The position of the first largest element; padding never wins, not even a tie."""
     if not inside:
         best = reduce_term(tracer, node, "argmax", arg, i64, i64)
