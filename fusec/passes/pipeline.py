@@ -66,6 +66,11 @@ PIPELINE: tuple[Step, ...] = (
         "Weights and biases are final: nothing scales one of them alone any more.",
     ),
     Step(
+        "fold-affine-into-contraction",
+        1,
+        "A norm whose readers were several projections has one reader now: its scale can go there.",
+    ),
+    Step(
         "eliminate-common-subexpressions",
         3,
         "What canonical forms made equal since the first time; rarely anything.",

@@ -81,7 +81,10 @@ def test_every_source_node_is_somewhere(name: str) -> None:
 )
 def test_no_norm_or_scale_is_left_beside_a_convolution(name: str) -> None:
     """Batch norms that follow a convolution are gone, and nothing is left to do."""
-    graph = load_model(build(name))
+    dims: dict[str, tuple[int, int, int]] = {"batch": (1, 8, 1)} if "dynamic" in name else {}
+    if name.startswith("bert") and dims:
+        dims["sequence"] = (8, 512, 1)
+    graph = load_model(build(name), None, dims)
     PassManager(FRONT).run(graph)
     text = print_graph(graph)
     again = PassManager(FRONT).run(graph)
