@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 LIMIT = 100
 INDENT = "    "
 _OPEN, _CLOSE = "([{", ")]}"
+_KEYWORD = re.compile(r"\w+=(?!=)")  # of an argument; a comparison is none
 
 
 def fit(text: str, depth: int, inside: bool = False) -> list[str]:
@@ -58,7 +61,7 @@ def _widest_bracket(text: str) -> tuple[int, int] | None:
 def _pieces(text: str) -> tuple[list[str], str]:
     """Split at outer commas, or else before outer operators; and what ends a piece."""
     commas = _split(text, (", ",))
-    if len(commas) > 1 or "=" in commas[0].split("(")[0]:
+    if len(commas) > 1 or _KEYWORD.match(commas[0]):
         return commas, ","
     return _split(text, (" + ", " - ", " & ", " | ")), ""
 

@@ -82,6 +82,8 @@ def emit_index(emitter: Emitter, statement: Index) -> None:
     text = emitter.index.operand(statement.value, dims)
     if isinstance(statement.value, int):
         text = f"tl.full((), {text}, {tl(statement.dtype)})"
+    elif not dims:  # may be a Python number: the counter of an unrolled loop
+        text = f"tl.full((), 0, {tl(statement.dtype)}) + {text}"
     else:
         text = f"{text}.to({tl(statement.dtype)})"
     emitter.line(f"{emitter.declare(statement)} = {text}")

@@ -220,6 +220,9 @@ class Partition:
         """Put the merged group behind all between that ``a`` does not lead to, before all it
         does."""
         low, high = a.rank, b.rank
+        if not after:  # all between may stand before: only the merged group moves
+            self._order[low], self._order[high], keep.rank = None, keep, high
+            return
         middle = [g for g in self._order[low + 1 : high] if g is not None]
         placed = [g for g in middle if g not in after] + [keep] + [g for g in middle if g in after]
         self._order[low : high + 1] = [None] * (high + 1 - low)
