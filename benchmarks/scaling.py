@@ -1,6 +1,6 @@
 """How the time of the passes grows with the graph, as a table and a plot.
 
-    python -m benchmarks.scaling [--nodes N]... [--plot FILE.svg]
+    python benchmarks/scaling.py [--nodes N]... [--plot FILE.svg]
 
 Each size is timed in a process of its own, the best of some runs; torch is imported before.
 """
@@ -14,6 +14,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+if __package__ in {None, ""}:  # run as a file: the other modules are found from the root
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import click
 
