@@ -101,6 +101,21 @@ def is_zero_outside(emitter: Emitter, tile: Tile, axis: str) -> bool:
     return False
 
 
+def _repeated(
+    emitter: Emitter, statement: Dot, product: str, joint: Dims, *, is_scalar: bool
+) -> str:
+    """A product that is the same all along the contracted axis, as often as that is long."""
+    shape = emitter.shape(joint)
+    if is_scalar:
+        product = f"tl.full({shape}, {product}, {tl(statement.dtype)})"
+    else:
+        product = f"tl.broadcast_to({product}, {shape})"
+    if not emitter.is_masked(statement.axis):
+        return product
+    mask = emitter.axis_mask(statement.axis, joint)
+    return f"tl.where({mask}, {product}, {literal_value(0, statement.dtype)})"
+
+
 def _multiply_sum(emitter: Emitter, statement: Dot) -> str:
     """Products at the joint shape, summed over the axis if it is a vector."""
     joint = joint_dims(emitter, statement)
@@ -115,4 +130,7 @@ def _multiply_sum(emitter: Emitter, statement: Dot) -> str:
     product = f"{sides[0]} * {sides[1]}"
     if statement.axis not in joint:
         return product
+    dims = {d for name in (statement.a, statement.b) for d in emitter.tiles[name].dims}
+    if statement.axis not in dims:
+        product = _repeated(emitter, statement, product, joint, is_scalar=not dims)
     return f"tl.sum({product}, axis={joint.index(statement.axis)})"
