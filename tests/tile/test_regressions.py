@@ -24,8 +24,13 @@ Build = Callable[[GraphBuilder, Sequence[Value]], Value]
 f16, f32, f64, i8, i64, u8 = (
     dtype(n) for n in ("float16", "float32", "float64", "int8", "int64", "uint8")
 )
-POOL = {"kernel": (3, 3), "strides": (1, 1), "padding": ((1, 1),) * 2, "dilations": (1, 1)}
-DILATED = {"kernel": (2,), "strides": (1,), "padding": ((1, 1),), "dilations": (2,)}
+POOL: dict[str, Any] = {
+    "kernel": (3, 3),
+    "strides": (1, 1),
+    "padding": ((1, 1),) * 2,
+    "dilations": (1, 1),
+}
+DILATED: dict[str, Any] = {"kernel": (2,), "strides": (1,), "padding": ((1, 1),), "dilations": (2,)}
 
 
 def draw(type: Tensor) -> torch.Tensor:
@@ -77,7 +82,7 @@ def outer(depth: int) -> Build:
     return build
 
 
-def far_ids(type: Tensor) -> torch.Tensor:  # noqa: ARG001
+def far_ids(type: Tensor) -> torch.Tensor:
     """One of them wraps to 200 in eight bits."""
     return torch.tensor([0, -56, 127, -1], dtype=torch.int8)
 
